@@ -1,0 +1,19 @@
+import { typeid } from "typeid-js"
+
+/** What an id names. The prefix is part of the id: `tsk_01jd…` (TypeID: a prefix and a UUIDv7, so ids sort by creation). */
+export const idPrefixes = {
+  commit: "cmt",
+  project: "prj",
+  request: "req",
+  session: "ses",
+  task: "tsk",
+  user: "usr",
+  workspace: "wsp",
+} as const
+
+export type IdKind = keyof typeof idPrefixes
+
+export const newId = (kind: IdKind): string => typeid(idPrefixes[kind]).toString()
+
+// 26 characters of Crockford base32; the first cannot pass 7, because a UUID has 128 bits.
+export const idPattern = (kind: IdKind): RegExp => new RegExp(`^${idPrefixes[kind]}_[0-7][0-9a-hjkmnp-tv-z]{25}$`)
