@@ -48,7 +48,7 @@ export async function openAccessTokens({ issuer, signingKey, previousKeys = [] }
   return {
     jwks,
 
-    async issue({ userId, workspaceId, role, sessionId }, now) {
+    issue({ userId, workspaceId, role, sessionId }, now) {
       const issuedAt = Math.floor(now / second)
       return new jose.SignJWT({ client_id: "edgewise", sid: sessionId, wsp: workspaceId, role })
         .setProtectedHeader({ alg: algorithm, typ: type, ...(signingKey.kid && { kid: signingKey.kid }) })

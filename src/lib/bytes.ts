@@ -1,6 +1,6 @@
 const encoder = new TextEncoder()
 
-export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text)
+export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new Uint8Array(encoder.encode(text))
 
 export const byteLength = (text: string): number => utf8(text).byteLength
 

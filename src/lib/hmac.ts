@@ -1,7 +1,7 @@
 import { toBase64Url, utf8 } from "./bytes.ts"
 
 /** A key that makes and checks HMAC-SHA256 codes. `secret` is at least 32 bytes. */
-export async function hmacKey(secret: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+export function hmacKey(secret: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
   return crypto.subtle.importKey("raw", secret, { name: "HMAC", hash: "SHA-256" }, false, ["sign"])
 }
 

@@ -7,7 +7,7 @@ const perMillisecond = 4_096
 /**
  * A fractional index that sorts after every one made earlier, without reading the list it is appended to: the time as
  * the integer part of a key ("i" announces nine digits). `offset` (0 to 4095) orders what is made in one millisecond.
- * 62^9 milliseconds × 4,096 last until the year 2075, when the head becomes "j" and still sorts after "i".
+ * Nine digits last until 62^9 / 4,096 ms, in the year 2074; then the head becomes "j", which still sorts after "i".
  */
 export function positionAtEnd(now: number, offset = 0): string {
   let rest = now * perMillisecond + offset

@@ -1,0 +1,99 @@
+// Everything on this machine: secrets made once, migrations applied, the Worker served. What is not known here
+// (--var NAME:value and the like) goes on to `wrangler dev`.
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
+import { setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { makeSecrets } from "./secrets.ts"
+
+const root = new URL("../", import.meta.url)
+const wrangler = fileURLToPath(new URL("node_modules/wrangler/bin/wrangler.js", root))
+const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" }
+
+const { port, rest } = readArguments(process.argv.slice(2))
+const url = `http://127.0.0.1:${port}`
+
+await makeLocalSecrets()
+await import("./assets.ts")
+await migrate()
+await serve()
+
+function readArguments(args: string[]): { port: number; rest: string[] } {
+  const { values, tokens } = parseArgs({
+    args,
+    options: { port: { type: "string", default: "8787" } },
+    strict: false,
+    tokens: true,
+  })
+  const port = Number(values["port"])
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    console.error(`--port takes a number from 1 to 65535, not ${String(values["port"])}`)
+    process.exit(2)
+  }
+  const own = new Set(
+    tokens.flatMap((token) =>
+      token.kind === "option" && token.name === "port"
+        ? [token.index, ...(token.inlineValue ? [] : [token.index + 1])]
+        : [],
+    ),
+  )
+  return { port, rest: args.filter((_, index) => !own.has(index)) }
+}
+
+/** Written once and kept: tokens stay valid from one start to the next. */
+async function makeLocalSecrets(): Promise<void> {
+  const file = new URL(".dev.vars", root)
+  if (existsSync(file)) return
+  const variables = { ENVIRONMENT: "development", LOG_SAMPLE_RATE: "1", ...(await makeSecrets()) }
+  const lines = Object.entries(variables).map(([name, value]) => `${name}='${value}'`)
+  await writeFile(file, `${lines.join("\n")}\n`, { mode: 0o600 })
+  console.log("Made a signing key and an instance key in .dev.vars, for this machine only.")
+}
+
+async function migrate(): Promise<void> {
+  const child = spawn(process.execPath, [wrangler, "d1", "migrations", "apply", "DB", "--local"], {
+    cwd: root,
+    env: { ...process.env, ...quiet },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  const output: Buffer[] = []
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => output.push(chunk))
+  const code = await new Promise<number>((resolve) => child.on("close", (status) => resolve(status ?? 1)))
+  if (code === 0) return
+  console.error(Buffer.concat(output).toString())
+  console.error("The migrations could not be applied.")
+  process.exit(1)
+}
+
+async function serve(): Promise<void> {
+  const child = spawn(process.execPath, [wrangler, "dev", "--ip", "127.0.0.1", "--port", String(port), ...rest], {
+    cwd: root,
+    env: { ...process.env, ...quiet },
+    stdio: "inherit",
+  })
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal))
+  child.on("exit", (code) => process.exit(code ?? 0))
+  if (await isAlive()) announce()
+}
+
+async function isAlive(): Promise<boolean> {
+  for (let attempt = 0; attempt < 240; attempt += 1) {
+    const answer = await fetch(`${url}/health/live`).catch(() => null)
+    if (answer?.ok) return true
+    await sleep(250)
+  }
+  return false
+}
+
+function announce(): void {
+  console.log(`
+  Edgewise is running.
+
+    API reference   ${url}/docs
+    Health          ${url}/health
+    Register        curl ${url}/api/v1/auth/register -H 'content-type: application/json' \\
+                      -d '{"email":"you@example.com","password":"a long passphrase","name":"You"}'
+`)
+}

@@ -1,0 +1,39 @@
+import * as z from "zod"
+import { id, Limit, Time } from "./common.ts"
+
+const fields = z.record(z.string(), z.unknown()).nullable()
+
+export const Event = z
+  .object({
+    seq: z.int().meta({ description: "Its number in the workspace's log, without gaps" }),
+    type: z.string().meta({ description: "task.created, project.deleted, …" }),
+    subjectId: z.string(),
+    subjectKey: z.string().nullable(),
+    revision: z.int(),
+    actorId: z.string(),
+    actorRole: z.string(),
+    source: z.string(),
+    projectId: id("project").nullable(),
+    previousProjectId: id("project").nullable(),
+    data: z.object({ before: fields, after: fields }).meta({ description: "The changed fields" }),
+    at: Time,
+  })
+  .meta({ id: "Event" })
+
+export type EventView = z.output<typeof Event>
+
+export const EventQuery = z.strictObject({
+  after: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(0)
+    .meta({ description: "`next` of the page before; 0 for the beginning" }),
+  limit: Limit,
+})
+
+export const EventPage = z.object({
+  data: z.array(Event),
+  next: z.int().meta({ description: "The last number that was examined: ask for what is after it" }),
+})

@@ -1,0 +1,136 @@
+import * as z from "zod"
+import { isPosition } from "../lib/positions.ts"
+import {
+  Cursor,
+  calendarDate,
+  id,
+  instant,
+  Limit,
+  line,
+  markdown,
+  page,
+  Revision,
+  sortBy,
+  Time,
+  words,
+} from "./common.ts"
+
+export const statuses = ["todo", "in_progress", "done", "cancelled"] as const
+export const Status = z.enum(statuses).meta({ id: "Status" })
+export const Priority = z.int().min(0).max(4).meta({ description: "0 none, 1 low, 2 medium, 3 high, 4 urgent" })
+
+/** A day in whatever zone the reader is in, or an instant. */
+export const When = z
+  .union([z.strictObject({ date: calendarDate() }), z.strictObject({ at: instant() })], {
+    error: 'must be {"date": "2026-01-31"} or {"at": "2026-01-31T09:00:00Z"}',
+  })
+  .nullable()
+
+const Position = z
+  .string()
+  .max(255)
+  .refine(isPosition, { error: "must be a fractional index" })
+  .meta({ description: "Orders tasks by character code; made between two others by the fractional-indexing library" })
+
+const assigneeIds = z.array(id("user")).max(1, { error: "must have at most one entry" })
+
+export const Task = z
+  .object({
+    id: id("task"),
+    key: z.string().meta({ description: "WEB-42; usable wherever a path takes a task's id" }),
+    projectId: id("project"),
+    parentId: id("task").nullable(),
+    title: z.string(),
+    description: z.string(),
+    status: Status,
+    priority: Priority,
+    assigneeIds: z.array(id("user")),
+    start: When,
+    due: When,
+    position: z.string(),
+    revision: Revision,
+    createdBy: id("user"),
+    createdAt: Time,
+    updatedAt: Time,
+    completedAt: Time.nullable(),
+  })
+  .meta({ id: "Task" })
+
+export type TaskView = z.output<typeof Task>
+export type TaskField = keyof TaskView
+export const taskFields = Task.keyof().options as [TaskField, ...TaskField[]]
+export const taskIncludes = ["project", "assignees"] as const
+
+/** With `fields` only those and `id` are there; with `include` what they refer to stands beside them. */
+export const TaskAnswer = Task.partial()
+  .required({ id: true })
+  .extend({
+    project: z.object({ id: id("project"), key: z.string(), name: z.string() }).optional(),
+    assignees: z.array(z.object({ id: id("user"), name: z.string() })).optional(),
+  })
+  .meta({ id: "TaskAnswer" })
+
+export type TaskAnswerView = z.output<typeof TaskAnswer>
+
+const content = {
+  title: line(500),
+  description: markdown(65_536),
+  status: Status,
+  priority: Priority,
+  assigneeIds,
+  start: When,
+  due: When,
+  position: Position,
+}
+
+export const NewTask = z.strictObject({
+  ...content,
+  projectId: id("project"),
+  parentId: id("task").nullable().default(null).meta({ description: "A task of the same project" }),
+  description: content.description.default(""),
+  status: Status.default("todo"),
+  priority: Priority.default(0),
+  assigneeIds: assigneeIds.default([]),
+  start: When.default(null),
+  due: When.default(null),
+  position: Position.optional().meta({ description: "At the end when omitted" }),
+})
+
+export type NewTaskInput = z.output<typeof NewTask>
+
+export const NewTasks = z.strictObject({ tasks: z.array(NewTask).min(1).max(100) })
+export const TaskList = z.object({ data: z.array(Task) })
+
+export const TaskPatch = z.strictObject({ ...z.object(content).partial().shape, revision: Revision.optional() })
+export type TaskPatchInput = z.output<typeof TaskPatch>
+
+export const TaskPath = z.object({ idOrKey: z.string().meta({ description: "Id or key of a task" }) })
+
+export const taskSorts = ["position", "created", "updated", "due"] as const
+
+const projection = { fields: words(taskFields).optional(), include: words(taskIncludes).optional() }
+
+const instantOrDate = z.union([instant(), calendarDate()], { error: "must be a date or a time in RFC 3339" })
+
+const lists = {
+  parent: id("task").optional(),
+  assignee: z.union([z.literal("me"), id("user")], { error: "must be me or the id of a user" }).optional(),
+  status: words(statuses).optional(),
+  priority: words(["0", "1", "2", "3", "4"]).optional(),
+  dueBefore: instantOrDate.optional().meta({
+    description: "Due earlier than this; a task due on a day is due at that day's end in UTC",
+  }),
+  dueAfter: instantOrDate.optional().meta({ description: "Due at this time or later" }),
+  updatedAfter: instant().optional(),
+  sort: sortBy(taskSorts).optional(),
+  limit: Limit,
+  cursor: Cursor.optional(),
+  ...projection,
+}
+
+export const TaskQuery = z.strictObject({ project: id("project").optional(), ...lists })
+export type TaskQueryInput = z.output<typeof TaskQuery>
+export const ProjectTaskQuery = z.strictObject(lists)
+export const OneTaskQuery = z.strictObject(projection)
+export type ProjectionInput = z.output<typeof OneTaskQuery>
+export const TaskPage = page(TaskAnswer)

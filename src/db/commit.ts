@@ -1,0 +1,201 @@
+import { and, eq, gte, lt, lte, type SQL, sql } from "drizzle-orm"
+import type { BatchResponse } from "drizzle-orm/batch"
+import type { Role } from "../lib/access-token.ts"
+import { day } from "../lib/time.ts"
+import type { Sql, Statement } from "./db.ts"
+import { classify } from "./errors.ts"
+import { given, insertRows } from "./rows.ts"
+import { type EventData, events, heads, members, projects, receipts, tasks } from "./sqlite.ts"
+
+export const receiptLife = 7 * day
+
+/** One change of one row, as the log will tell it. */
+export type Change = {
+  type: string
+  subject: "member" | "project" | "task"
+  subjectId: string
+  /** The revision that the row has once it is written. */
+  revision: number
+  projectId: string | null
+  previousProjectId: string | null
+  data: EventData
+}
+
+/** A change of a workspace: the rows, their events and the receipt, which stand or fall together. */
+export type Commit = {
+  /** Made before the first attempt. Finding it in the database means that the commit landed. */
+  id: string
+  workspaceId: string
+  at: number
+  /** `roles`: the roles whose holder may do this; "any" for the system. */
+  actor: { id: string; source: string; roles: readonly Role[] | "any" }
+  /** Writes the rows. A statement that hits nothing is found out by its event. */
+  rows: Statement[]
+  changes: Change[]
+  receipt: Receipt | null
+}
+
+export type Answer = (typeof receipts.$inferSelect)["answer"]
+export type Receipt = { key: string; fingerprint: string; answer: Answer; body: Record<string, unknown> | null }
+
+/** Where in the log the changes stand, and the human key of each subject, in the order of `changes`. */
+export type Committed = { seq: number; subjects: { id: string; key: string | null; seq: number }[] }
+
+export type Refusal =
+  /** A row was not written as planned: gone, out of reach, or at another revision. */
+  | { reason: "row" }
+  /** Another writer was faster. */
+  | { reason: "revision" }
+  /** The actor may not do this (any more). */
+  | { reason: "role" }
+  /** This key has been used. */
+  | { reason: "receipt" }
+  | { reason: "unique" | "not_null"; table: string; columns: string[] }
+  | { reason: "foreign_key" }
+
+export class CommitRefused extends Error {
+  override name = "CommitRefused"
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal, cause: unknown) {
+    super(`Commit refused: ${refusal.reason}`, { cause })
+    this.refusal = refusal
+  }
+}
+
+/** What a violated constraint says about the commit; null for every other error. */
+export function refusalOf(error: unknown): CommitRefused | null {
+  const fault = classify(error)
+  if (fault.kind === "foreign_key") return new CommitRefused({ reason: "foreign_key" }, error)
+  if (fault.kind !== "unique" && fault.kind !== "not_null") return null
+  return new CommitRefused(guardOf(fault) ?? { reason: fault.kind, table: fault.table, columns: fault.columns }, error)
+}
+
+function guardOf({ table, columns }: { table: string; columns: string[] }): Refusal | null {
+  if (table === "events" && columns.includes("actor_role")) return { reason: "role" }
+  if (table === "events" && columns.includes("subject_id")) return { reason: "revision" }
+  if (table === "events" && columns.includes("revision")) return { reason: "row" }
+  if (table === "receipts") return { reason: "receipt" }
+  return null
+}
+
+type Run = <const Queries extends readonly [Statement, ...Statement[]]>(
+  queries: Queries,
+) => Promise<BatchResponse<Queries>>
+
+/** Runs the commit as one batch. Throws what the database throws. */
+export async function commitOnce(db: Sql, run: Run, commit: Commit): Promise<Committed> {
+  const subjects = new Set(commit.changes.map((change) => change.subject))
+  const logged = [...subjects].map((subject) => logEvents(db, commit, subject))
+  const answers = await run([advanceHead(db, commit), ...commit.rows, ...logged, ...keepReceipt(db, commit)])
+
+  const [[head]] = answers as unknown as [[{ seq: number }?]]
+  const firstLogged = 1 + commit.rows.length
+  const written = answers.slice(firstLogged, firstLogged + logged.length).flat() as unknown as Committed["subjects"]
+  return { seq: head?.seq ?? 0, subjects: written.sort((a, b) => a.seq - b.seq) }
+}
+
+/** Finds what this very commit wrote on an attempt whose answer was lost. Null: it did not land. */
+export async function findCommitted(db: Sql, run: Run, commit: Commit): Promise<Committed | null> {
+  const [first] = commit.changes
+  if (!first) return findReceipt(db, run, commit)
+  const [[event]] = await run([
+    db
+      .select({ seq: events.seq, commitId: events.commitId })
+      .from(events)
+      .where(
+        and(
+          eq(events.workspaceId, commit.workspaceId),
+          eq(events.subjectId, first.subjectId),
+          eq(events.revision, first.revision),
+        ),
+      ),
+  ])
+  if (event?.commitId !== commit.id) return null
+  const lastSeq = event.seq + commit.changes.length - 1
+  const [subjects] = await run([
+    db
+      .select({ id: events.subjectId, key: events.subjectKey, seq: events.seq })
+      .from(events)
+      .where(and(eq(events.workspaceId, commit.workspaceId), gte(events.seq, event.seq), lte(events.seq, lastSeq)))
+      .orderBy(events.seq),
+  ])
+  return { seq: lastSeq, subjects }
+}
+
+async function findReceipt(db: Sql, run: Run, { receipt, workspaceId, actor, id }: Commit): Promise<Committed | null> {
+  if (!receipt) return null
+  const [[found]] = await run([
+    db
+      .select({ seq: receipts.lastSeq, commitId: receipts.commitId })
+      .from(receipts)
+      .where(and(eq(receipts.workspaceId, workspaceId), eq(receipts.actorId, actor.id), eq(receipts.key, receipt.key))),
+  ])
+  return found?.commitId === id ? { seq: found.seq, subjects: [] } : null
+}
+
+const headOf = (workspaceId: string): SQL => sql`(select seq from ${heads} where ${heads.workspaceId} = ${workspaceId})`
+
+/** Takes the next numbers of the log. First in the batch, because it also holds off other writers of the workspace. */
+function advanceHead(db: Sql, { workspaceId, changes }: Commit) {
+  const count = changes.length
+  if (count === 0) return db.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
+  return db
+    .insert(heads)
+    .values({ workspaceId, seq: count, pumpedSeq: 0 })
+    .onConflictDoUpdate({ target: heads.workspaceId, set: { seq: sql`${heads.seq} + ${count}` } })
+    .returning({ seq: heads.seq })
+}
+
+const subjectTables = {
+  member: { table: members, id: members.userId, key: sql`null` },
+  project: { table: projects, id: projects.id, key: projects.key },
+  task: { table: tasks, id: tasks.id, key: tasks.key },
+} as const
+
+/**
+ * The events of one kind of subject. Two columns guard the whole commit, both NOT NULL: the revision is read from the
+ * row as this batch has just written it, and the role from the actor's membership as it stands now.
+ */
+function logEvents(db: Sql, { id, workspaceId, at, actor, changes }: Commit, subject: Change["subject"]) {
+  const { table, id: subjectColumn, key } = subjectTables[subject]
+  const rows = changes.flatMap((change, index) =>
+    change.subject === subject ? [{ ...change, workspaceId, at, commitId: id, back: changes.length - 1 - index }] : [],
+  )
+  const row = sql`from ${table} where ${table.workspaceId} = ${workspaceId} and ${subjectColumn} = ${given("subjectId")} and ${table.revision} = ${given("revision")}`
+  return insertRows(db, events, rows, {
+    computed: {
+      seq: sql`${headOf(workspaceId)} - ${given("back")}`,
+      subjectKey: sql`(select ${key} ${row})`,
+      revision: sql`(select ${table.revision} ${row})`,
+      actorRole: actorRole(workspaceId, actor),
+      actorId: sql`${actor.id}`,
+      source: sql`${actor.source}`,
+    },
+  }).returning({ id: events.subjectId, key: events.subjectKey, seq: events.seq })
+}
+
+const actorRole = (workspaceId: string, { id, roles }: Commit["actor"]): SQL =>
+  roles === "any"
+    ? sql`'system'`
+    : sql`(select ${members.role} from ${members} where ${members.workspaceId} = ${workspaceId} and ${members.userId} = ${id} and ${members.role} in (select value from json_each(${JSON.stringify(roles)})))`
+
+function keepReceipt(db: Sql, { id, workspaceId, at, actor, changes, receipt }: Commit): Statement[] {
+  if (!receipt) return []
+  const expired = and(
+    eq(receipts.workspaceId, workspaceId),
+    eq(receipts.actorId, actor.id),
+    eq(receipts.key, receipt.key),
+    lt(receipts.createdAt, at - receiptLife),
+  )
+  const row = { ...receipt, workspaceId, actorId: actor.id, commitId: id, createdAt: at }
+  return [
+    db.delete(receipts).where(expired),
+    insertRows(db, receipts, [row], {
+      computed: {
+        firstSeq: sql`${headOf(workspaceId)} - ${Math.max(changes.length - 1, 0)}`,
+        lastSeq: headOf(workspaceId),
+      },
+    }),
+  ]
+}

@@ -1,0 +1,31 @@
+import { within } from "../lib/deadline.ts"
+import { classify, DbError, isTransient } from "./errors.ts"
+
+export type RetryRules = {
+  attempts: number
+  /** Milliseconds that one attempt may take. D1 has been seen to stall for a minute before it resets. */
+  deadlineMs: number
+  sleep: (ms: number) => Promise<void>
+}
+
+const baseMs = 50
+const capMs = 2_000
+
+/** How long to wait before attempt `n` (from 2): full jitter under a doubling bound. */
+export const backoffMs = (n: number, random = Math.random): number => random() * Math.min(capMs, baseMs * 2 ** (n - 2))
+
+/**
+ * Runs `attempt` (told its number, from 1) until it answers, within a deadline each. Only a broken connection and a
+ * missed deadline are tried again, so `attempt` must be safe to repeat after an unknown outcome. Throws DbError.
+ */
+export async function withRetries<T>(rules: RetryRules, attempt: (n: number) => Promise<T>): Promise<T> {
+  for (let n = 1; ; n += 1) {
+    try {
+      return await within(rules.deadlineMs, attempt(n))
+    } catch (error) {
+      const fault = classify(error)
+      if (!isTransient(fault) || n >= rules.attempts) throw error instanceof DbError ? error : new DbError(fault, error)
+      await rules.sleep(backoffMs(n + 1))
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { type SQL, sql } from "drizzle-orm"
+
+/** A place in a list: the sort key and the id of the row that a page ended with. */
+export type Place = { k: string | number; id: string }
+
+export type Scan = {
+  /** The index entries of the scope in the order of the sort: `id`, `k`, and unless narrow what `residual` looks at. */
+  entries: (limit: SQL, isNarrow: boolean) => SQL
+  /** What else must hold, over the columns of `entries`; null when the index alone decides. */
+  residual: SQL | null
+  /** How many rows the page may have. One more is fetched, to tell whether there is a next page. */
+  limit: number
+  /** How many entries the statement may examine; then it gives up, and the page is short or empty. */
+  window: number
+}
+
+/**
+ * The page's rows (`id`, `k`, `is_boundary`). A short page of a bounded scan comes with one boundary row: the last
+ * entry of the window, which is not part of the page but tells where the next one starts.
+ *
+ * The boundary costs a second pass over the window, only when the page is short. Numbering the entries in one pass
+ * costs three times the reads, on every page.
+ */
+export function scanPage({ entries, residual, limit, window }: Scan): SQL {
+  const wanted = limit + 1
+  if (!residual) return sql`(select id, k, 0 as is_boundary from (${entries(sql`${wanted}`, true)}))`
+  const needed = sql`case when (select count(*) from found) <= ${limit} then 1 else 0 end`
+  return sql`(
+    with found as (select id, k from (${entries(sql`${window}`, false)}) entry where ${residual} limit ${wanted})
+    select id, k, 0 as is_boundary from found
+    union all
+    select id, k, 1 from (${entries(sql`(${needed}) offset ${window - 1}`, true)})
+  )`
+}

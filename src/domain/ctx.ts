@@ -1,0 +1,37 @@
+import type { Db } from "../db/db.ts"
+import type { AccessTokens, Role } from "../lib/access-token.ts"
+import type { IdKind } from "../lib/ids.ts"
+import type { PasswordHasher } from "../lib/passwords.ts"
+import type { Sessions } from "./sessions.ts"
+
+/** What every verb needs, whoever calls it. */
+export type Base = {
+  db: Db
+  /** Epoch milliseconds. */
+  now: () => number
+  newId: (kind: IdKind) => string
+}
+
+/** Who acts. `role` is what the access token says; a commit asks the database again. */
+export type Actor = { userId: string; role: Role; sessionId: string }
+
+/** The key and fingerprint of a request that asked to be done once. */
+export type Idempotency = { key: string; fingerprint: string }
+
+/** The first argument of every verb: built once per request. */
+export type Ctx = Base & {
+  actor: Actor
+  workspaceId: string
+  /** Through what the change came, for the log of events. */
+  source: string
+  idempotency: Idempotency | null
+}
+
+/** What the verbs of sign-in need: there is no actor yet. */
+export type IdentityCtx = Base & {
+  hasher: PasswordHasher
+  tokens: AccessTokens
+  sessions: Sessions
+  /** The device that asks, for the list of sessions. */
+  device: { userAgent: string; address: string }
+}

@@ -1,0 +1,43 @@
+/** Every way in which the system refuses. http/problem.ts says what each is on the wire. */
+export type ErrorCode =
+  | "malformed"
+  | "invalid_input"
+  | "unauthenticated"
+  | "forbidden"
+  | "not_found"
+  | "method_not_allowed"
+  | "conflict"
+  | "precondition_failed"
+  | "too_large"
+  | "unsupported_media_type"
+  | "rate_limited"
+  | "unavailable"
+
+/** `pointer` is a JSON Pointer into the body, or `?name` for a query parameter, or a header's name. */
+export type FieldError = { pointer: string; detail: string }
+
+type Details = {
+  errors?: FieldError[]
+  /** When another try may succeed, in seconds from now. */
+  retryAfter?: number
+  cause?: unknown
+}
+
+export class DomainError extends Error {
+  override name = "DomainError"
+  readonly code: ErrorCode
+  readonly errors: FieldError[]
+  readonly retryAfter: number | null
+
+  constructor(code: ErrorCode, detail: string, { errors = [], retryAfter, cause }: Details = {}) {
+    super(detail, { cause })
+    this.code = code
+    this.errors = errors
+    this.retryAfter = retryAfter ?? null
+  }
+}
+
+export const notFound = (what: string) => new DomainError("not_found", `There is no such ${what}`)
+
+export const invalid = (...errors: FieldError[]) =>
+  new DomainError("invalid_input", "The request is well-formed, but some of it is not as it must be", { errors })

@@ -1,0 +1,82 @@
+import { and, eq, sql } from "drizzle-orm"
+import type * as z from "zod"
+import type { Me } from "../contracts/me.ts"
+import { isUnique } from "../db/db.ts"
+import { members, userEvents, users } from "../db/sqlite.ts"
+import type { Ctx } from "./ctx.ts"
+import { notFound } from "./errors.ts"
+import { commitNothing, difference, untilUncontested } from "./events.ts"
+import { userView } from "./identity.ts"
+import { permit } from "./permissions.ts"
+import { type Expected, expectRevision } from "./revisions.ts"
+import { renameMember } from "./workspaces.ts"
+
+type User = typeof users.$inferSelect
+type MeView = z.output<typeof Me>
+
+const meView = (ctx: Ctx, user: User): MeView => ({
+  ...userView(user),
+  workspace: { id: ctx.workspaceId, role: ctx.actor.role },
+})
+
+async function getUser(ctx: Ctx): Promise<User> {
+  const [[user]] = await ctx.db.read(ctx.db.sql.select().from(users).where(eq(users.id, ctx.actor.userId)))
+  if (!user) throw notFound("user")
+  return user
+}
+
+export async function getMe(ctx: Ctx): Promise<MeView> {
+  return meView(ctx, await getUser(ctx))
+}
+
+type Patch = { name?: string | undefined; timeZone?: string | undefined }
+
+/**
+ * Changes who the actor is: in the directory, then in their workspace, whose lists show the name. Each half is skipped
+ * when it is done already, so a request that was cut off between them is completed by its repeat (or the next login).
+ */
+export async function updateMe(ctx: Ctx, patch: Patch, expected: Expected): Promise<MeView> {
+  permit(ctx, "profile:write")
+  return untilUncontested(async () => {
+    const before = await getUser(ctx)
+    expectRevision(expected, before.revision)
+    const { name = before.name, timeZone = before.timeZone } = patch
+    const changed = { ...before, name, timeZone, updatedAt: ctx.now(), revision: before.revision + 1 }
+    const data = difference(userView(before), userView(changed))
+    const after = Object.keys(data.after).length > 0 ? changed : before
+    if (after !== before) await saveUser(ctx, before, after, data)
+
+    const view = meView(ctx, after)
+    const [[member]] = await ctx.db.read(
+      ctx.db.sql
+        .select()
+        .from(members)
+        .where(and(eq(members.workspaceId, ctx.workspaceId), eq(members.userId, ctx.actor.userId))),
+    )
+    if (member && member.name !== name) await renameMember(ctx, member, name, view)
+    else await commitNothing(ctx, "profile:write", { kind: "changed", body: view })
+    return view
+  })
+}
+
+async function saveUser(ctx: Ctx, before: User, after: User, data: Record<string, unknown>): Promise<void> {
+  const { sql: db } = ctx.db
+  const { name, timeZone, updatedAt, revision } = after
+  const written = sql<number>`(select ${users.revision} from ${users} where ${users.id} = ${before.id} and ${users.revision} = ${revision})`
+  try {
+    await ctx.db.write(
+      db
+        .update(users)
+        .set({ name, timeZone, updatedAt, revision })
+        .where(and(eq(users.id, before.id), eq(users.revision, before.revision))),
+      db.insert(userEvents).values({ userId: before.id, revision: written, type: "user.updated", data, at: updatedAt }),
+    )
+  } catch (error) {
+    // Ours, from an attempt whose answer was lost, or another writer's: what stands there tells.
+    if (!isUnique(error)) throw error
+    const now = await getUser(ctx)
+    if (now.revision !== revision || now.updatedAt !== updatedAt || now.name !== name || now.timeZone !== timeZone) {
+      expectRevision([before.revision], now.revision)
+    }
+  }
+}

@@ -1,0 +1,209 @@
+import { and, eq, isNull, sql } from "drizzle-orm"
+import type { ProjectView, projectSorts } from "../contracts/projects.ts"
+import { CommitRefused } from "../db/commit.ts"
+import { given, insertRows } from "../db/rows.ts"
+import { heads, projects } from "../db/sqlite.ts"
+import { idPattern } from "../lib/ids.ts"
+import { rfc3339 } from "../lib/time.ts"
+import type { Ctx } from "./ctx.ts"
+import { DomainError, notFound } from "./errors.ts"
+import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
+import { beyond, cutPage, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
+import { permit } from "./permissions.ts"
+import { type Expected, expectRevision } from "./revisions.ts"
+
+type Project = typeof projects.$inferSelect
+
+export function projectView(project: Project): ProjectView {
+  const { id, key, name, description, isInbox, revision, createdBy, createdAt, updatedAt } = project
+  const times = { createdAt: rfc3339(createdAt), updatedAt: rfc3339(updatedAt) }
+  return { id, key, name, description, isInbox, revision, createdBy, ...times }
+}
+
+/** A project as it is before it is written; its key is chosen in the commit, so it is not known yet. */
+export function draftProject(
+  { id, workspaceId, createdBy, at }: { id: string; workspaceId: string; createdBy: string; at: number },
+  content: { name: string; description: string; isInbox: boolean },
+): Project {
+  const counters = { taskCounter: 0, revision: 1, deletedAt: null }
+  return { workspaceId, id, key: "", ...content, ...counters, createdBy, createdAt: at, updatedAt: at }
+}
+
+/** The event of a new project: everything but the key, which stands on the event itself. */
+export function projectCreated(project: Project): DomainChange {
+  const { key: _key, ...after } = projectView(project)
+  const { id, revision } = project
+  return {
+    type: "project.created",
+    subject: "project",
+    subjectId: id,
+    revision,
+    projectId: id,
+    data: { before: null, after },
+  }
+}
+
+const suffixes = 200
+
+/** Keys to try, best first: the initials of the name's words, or the first letters of its one word. */
+export function keyCandidates(name: string, id: string): string[] {
+  const words =
+    name
+      .normalize("NFKD")
+      .replaceAll(/\p{M}/gu, "")
+      .toUpperCase()
+      .match(/[A-Z]+/g) ?? []
+  const initials = words.map((word) => word.charAt(0)).join("")
+  const letters = initials.length > 1 ? initials.slice(0, 6) : (words[0] ?? "").slice(0, 3)
+  const base = letters.length > 1 ? letters : "PRJ"
+  const numbered = Array.from({ length: suffixes }, (_, index) => `${base}${index + 2}`)
+  // The last one cannot be taken: it ends in the id.
+  return [base, ...numbered, `${base}${id.slice(-10).toUpperCase()}`]
+}
+
+/** Writes the row of a new project, with the first candidate that no project of the workspace has. */
+export function insertProject({ db }: Pick<Ctx, "db">, project: Project, candidates: string[]) {
+  const taken = sql`select 1 from ${projects} p where p.workspace_id = ${project.workspaceId} and p.key = c.value`
+  const free = sql`(select c.value from json_each(${given("candidates")}) c where not exists (${taken}) order by c.key limit 1)`
+  return insertRows(db.sql, projects, [{ ...project, candidates }], { computed: { key: free } })
+}
+
+export async function createProject(
+  ctx: Ctx,
+  { name, description, key }: { name: string; description: string; key?: string | undefined },
+): Promise<ProjectView> {
+  permit(ctx, "project:manage")
+  const at = ctx.now()
+  const id = ctx.newId("project")
+  const draft = draftProject(
+    { id, workspaceId: ctx.workspaceId, createdBy: ctx.actor.userId, at },
+    { name, description, isInbox: false },
+  )
+  try {
+    const { subjects } = await commit(ctx, {
+      permission: "project:manage",
+      at,
+      rows: [insertProject(ctx, draft, key ? [key] : keyCandidates(name, id))],
+      changes: [projectCreated(draft)],
+      answer: { kind: "created" },
+    })
+    return projectView({ ...draft, key: subjects[0]?.key ?? "" })
+  } catch (error) {
+    if (error instanceof CommitRefused && error.refusal.reason === "not_null") {
+      const errors = [{ pointer: "/key", detail: "belongs to another project of this workspace" }]
+      throw new DomainError("conflict", `The key ${key} is taken`, { errors, cause: error })
+    }
+    throw error
+  }
+}
+
+const isHere = (ctx: Ctx, id: string) =>
+  and(eq(projects.workspaceId, ctx.workspaceId), eq(projects.id, id), isNull(projects.deletedAt))
+
+async function getProjectRow(ctx: Ctx, id: string): Promise<Project> {
+  if (!idPattern("project").test(id)) throw notFound("project")
+  const [[project]] = await ctx.db.read(ctx.db.sql.select().from(projects).where(isHere(ctx, id)))
+  if (!project) throw notFound("project")
+  return project
+}
+
+export async function getProject(ctx: Ctx, id: string): Promise<ProjectView> {
+  permit(ctx, "project:read")
+  return projectView(await getProjectRow(ctx, id))
+}
+
+export async function updateProject(
+  ctx: Ctx,
+  id: string,
+  patch: { name?: string | undefined; description?: string | undefined },
+  expected: Expected,
+): Promise<ProjectView> {
+  permit(ctx, "project:manage")
+  return untilUncontested(async () => {
+    const before = await getProjectRow(ctx, id)
+    expectRevision(expected, before.revision)
+    const at = ctx.now()
+    const { name = before.name, description = before.description } = patch
+    const after = { ...before, name, description, updatedAt: at, revision: before.revision + 1 }
+    const data = difference(projectView(before), projectView(after))
+    if (Object.keys(data.after).length === 0) {
+      await commitNothing(ctx, "project:manage", { kind: "changed", body: projectView(before) })
+      return projectView(before)
+    }
+    await commit(ctx, {
+      permission: "project:manage",
+      at,
+      rows: [replaceProject(ctx, before, { name, description, updatedAt: at })],
+      changes: [changeOf(before, "project.updated", data)],
+      answer: { kind: "changed", body: projectView(after) },
+    })
+    return projectView(after)
+  })
+}
+
+/** Deletes a project and so hides its tasks: one event, whatever their number. */
+export async function deleteProject(ctx: Ctx, id: string, expected: Expected): Promise<void> {
+  permit(ctx, "project:manage")
+  await untilUncontested(async () => {
+    const before = await getProjectRow(ctx, id)
+    expectRevision(expected, before.revision)
+    if (before.isInbox) throw new DomainError("conflict", "The Inbox cannot be deleted")
+    const at = ctx.now()
+    await commit(ctx, {
+      permission: "project:manage",
+      at,
+      rows: [replaceProject(ctx, before, { deletedAt: at, updatedAt: at })],
+      changes: [changeOf(before, "project.deleted", { before: projectView(before), after: null })],
+      answer: { kind: "empty" },
+    })
+  })
+}
+
+function replaceProject(ctx: Ctx, before: Project, set: Partial<Project>) {
+  return ctx.db.sql
+    .update(projects)
+    .set({ ...set, revision: before.revision + 1 })
+    .where(and(isHere(ctx, before.id), eq(projects.revision, before.revision)))
+}
+
+const changeOf = (before: Project, type: DomainChange["type"], data: DomainChange["data"]): DomainChange => ({
+  type,
+  subject: "project",
+  subjectId: before.id,
+  revision: before.revision + 1,
+  projectId: before.id,
+  data,
+})
+
+type Sort = (typeof projectSorts)[number]
+type ProjectQuery = { sort: Sort | `-${Sort}`; limit: number; cursor?: string | undefined }
+
+const sortKeys = { created: null, updated: sql`${projects.updatedAt}` } as const
+
+export async function listProjects(
+  ctx: Ctx,
+  { sort, limit, cursor }: ProjectQuery,
+): Promise<{ data: ProjectView[]; next: string | null; seq: number }> {
+  permit(ctx, "project:read")
+  const { by, direction } = parseSort<Sort>(sort)
+  const list = `${ctx.workspaceId} projects ${sort}`
+  const place = parseCursor(list, by === "created" ? "string" : "number", cursor)
+  const order: Order = { key: sortKeys[by], id: sql`${projects.id}`, direction }
+  const { db } = ctx
+  const [rows, [head]] = await db.read(
+    db.sql
+      .select()
+      .from(projects)
+      .where(and(eq(projects.workspaceId, ctx.workspaceId), isNull(projects.deletedAt), beyond(order, place)))
+      .orderBy(orderBy(order))
+      .limit(limit + 1),
+    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId)),
+  )
+  const placed = rows.map((row) => ({ ...row, k: by === "created" ? row.id : row.updatedAt, isBoundary: 0 }))
+  const page = cutPage(placed, limit, direction)
+  return {
+    data: page.rows.map(projectView),
+    next: page.next && formatCursor(list, page.next),
+    seq: head?.seq ?? 0,
+  }
+}

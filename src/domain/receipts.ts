@@ -1,0 +1,45 @@
+import { and, asc, between, eq, gte } from "drizzle-orm"
+import type { Answer } from "../db/commit.ts"
+import { receiptLife } from "../db/commit.ts"
+import { events, receipts } from "../db/sqlite.ts"
+import type { Ctx, Idempotency } from "./ctx.ts"
+import { invalid } from "./errors.ts"
+
+/** The answer that a request with this key was given, ready to be given again. */
+export type Replay = { kind: Answer; body: Record<string, unknown> | null }
+
+/** Null when the key has not been used. Throws `invalid_input` when it was used for another request. */
+export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): Promise<Replay | null> {
+  const { sql: db } = ctx.db
+  const [[receipt]] = await ctx.db.read(
+    db
+      .select()
+      .from(receipts)
+      .where(
+        and(
+          eq(receipts.workspaceId, ctx.workspaceId),
+          eq(receipts.actorId, ctx.actor.userId),
+          eq(receipts.key, key),
+          gte(receipts.createdAt, ctx.now() - receiptLife),
+        ),
+      ),
+  )
+  if (!receipt) return null
+  if (receipt.fingerprint !== fingerprint) {
+    throw invalid({ pointer: "Idempotency-Key", detail: "was used for another request" })
+  }
+  if (receipt.answer !== "created" && receipt.answer !== "created_many") {
+    return { kind: receipt.answer, body: receipt.body }
+  }
+
+  // What was created is told by its events: the log has it anyway, so the receipt does not keep it a second time.
+  const [created] = await ctx.db.read(
+    db
+      .select({ key: events.subjectKey, data: events.data })
+      .from(events)
+      .where(and(eq(events.workspaceId, ctx.workspaceId), between(events.seq, receipt.firstSeq, receipt.lastSeq)))
+      .orderBy(asc(events.seq)),
+  )
+  const views = created.map(({ key: subjectKey, data }) => ({ ...data.after, key: subjectKey }))
+  return { kind: receipt.answer, body: receipt.answer === "created" ? (views[0] ?? null) : { data: views } }
+}

@@ -1,0 +1,32 @@
+/** A place in a session's chain of refresh tokens, and the token for it. */
+export type Grant = { sessionId: string; userId: string; workspaceId: string; refreshToken: string }
+
+export type NewSession = {
+  sessionId: string
+  userId: string
+  workspaceId: string
+  userAgent: string
+  address: string
+}
+
+/** Times in epoch milliseconds. */
+export type SessionInfo = {
+  id: string
+  userAgent: string
+  address: string
+  createdAt: number
+  lastUsedAt: number
+  expiresAt: number
+}
+
+/** The signed-in devices of users. */
+export type Sessions = {
+  open(session: NewSession): Promise<Grant>
+  /** Exchanges a refresh token for the next one. Null for one that is foreign, used up, expired or revoked. */
+  rotate(refreshToken: string): Promise<Grant | null>
+  list(userId: string): Promise<SessionInfo[]>
+  /** Whether there was such a session. */
+  end(userId: string, sessionId: string): Promise<boolean>
+  /** Ends the session that a refresh token belongs to; unknown tokens are ignored. */
+  endByToken(refreshToken: string): Promise<void>
+}

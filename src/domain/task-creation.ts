@@ -1,0 +1,174 @@
+import { and, eq, isNull, sql } from "drizzle-orm"
+import type { NewTaskInput, TaskView } from "../contracts/tasks.ts"
+import { CommitRefused } from "../db/commit.ts"
+import type { Statement } from "../db/db.ts"
+import { given, insertRows } from "../db/rows.ts"
+import { projects, tasks } from "../db/sqlite.ts"
+import { positionAtEnd } from "../lib/positions.ts"
+import { findMembers, insertAssignees, strangers } from "./assignees.ts"
+import type { Ctx } from "./ctx.ts"
+import { type FieldError, invalid } from "./errors.ts"
+import { commit, type DomainChange, untilUncontested } from "./events.ts"
+import { permit } from "./permissions.ts"
+import { dueSort, type Task, taskView, whenColumns } from "./task-rows.ts"
+
+export async function createTask(ctx: Ctx, input: NewTaskInput): Promise<TaskView> {
+  const [task] = await createAll(ctx, [input], "created", "")
+  if (!task) throw new TypeError("A commit of one task wrote none")
+  return task
+}
+
+/** Up to 100 tasks in one commit: all or none, one event each. */
+export async function createTasks(ctx: Ctx, inputs: NewTaskInput[]): Promise<TaskView[]> {
+  return createAll(ctx, inputs, "created_many", "/tasks/{}")
+}
+
+type Draft = Task & { workspaceId: string; deletedAt: null; ahead: number }
+
+/** `pointer` is where an input stands in the request's body; `{}` is its index. */
+async function createAll(
+  ctx: Ctx,
+  inputs: NewTaskInput[],
+  kind: "created" | "created_many",
+  pointer: string,
+): Promise<TaskView[]> {
+  permit(ctx, "task:write")
+  const at = ctx.now()
+  const drafts = draftTasks(ctx, inputs, at)
+  return untilUncontested(async () => {
+    try {
+      const { subjects } = await commit(ctx, {
+        permission: "task:write",
+        at,
+        rows: insertTasks(ctx, drafts),
+        changes: drafts.map(taskCreated),
+        answer: { kind },
+      })
+      const keys = new Map(subjects.map(({ id, key }) => [id, key ?? ""]))
+      return drafts.map((draft) => taskView({ ...draft, key: keys.get(draft.id) ?? "" }))
+    } catch (error) {
+      // Where the commit stumbled is asked for only now; if all is there after all, it was a race.
+      if (error instanceof CommitRefused) await explainRefusedTasks(ctx, inputs, pointer)
+      throw error
+    }
+  })
+}
+
+function draftTasks(ctx: Ctx, inputs: NewTaskInput[], at: number): Draft[] {
+  const inProject = new Map<string, number>()
+  for (const { projectId } of inputs) inProject.set(projectId, (inProject.get(projectId) ?? 0) + 1)
+  return inputs.map((input, index) => {
+    const ahead = (inProject.get(input.projectId) ?? 1) - 1
+    inProject.set(input.projectId, ahead)
+    const start = whenColumns(input.start)
+    const due = whenColumns(input.due)
+    const { projectId, parentId, title, description, status, priority, assigneeIds } = input
+    return {
+      workspaceId: ctx.workspaceId,
+      id: ctx.newId("task"),
+      key: "",
+      projectId,
+      parentId,
+      title,
+      description,
+      status,
+      priority,
+      assigneeIds,
+      startDate: start.date,
+      startAt: start.at,
+      dueDate: due.date,
+      dueAt: due.at,
+      dueSort: dueSort(due),
+      position: input.position ?? positionAtEnd(at, index),
+      revision: 1,
+      createdBy: ctx.actor.userId,
+      createdAt: at,
+      updatedAt: at,
+      completedAt: status === "done" ? at : null,
+      deletedAt: null,
+      ahead,
+    }
+  })
+}
+
+function insertTasks(ctx: Ctx, drafts: Draft[]): Statement[] {
+  const { sql: db } = ctx.db
+  const counted = JSON.stringify(
+    [...Map.groupBy(drafts, (draft) => draft.projectId)].map(([projectId, group]) => ({
+      projectId,
+      count: group.length,
+    })),
+  )
+  const assigned = drafts.flatMap(({ id, assigneeIds, dueSort }) =>
+    assigneeIds.map((userId) => ({ workspaceId: ctx.workspaceId, taskId: id, userId, dueSort })),
+  )
+  return [
+    // Numbers are handed out here, in the commit: two creators queue for the row, and no number is lost or doubled.
+    db
+      .update(projects)
+      .set({
+        taskCounter: sql`${projects.taskCounter} + (select c.value ->> '$.count' from json_each(${counted}) c where c.value ->> '$.projectId' = ${projects.id})`,
+      })
+      .where(
+        and(
+          eq(projects.workspaceId, ctx.workspaceId),
+          sql`${projects.id} in (select c.value ->> '$.projectId' from json_each(${counted}) c)`,
+          isNull(projects.deletedAt),
+        ),
+      ),
+    insertRows(db, tasks, drafts, {
+      computed: { key: sql`p.key || '-' || (p.task_counter - ${given("ahead")})` },
+      tail: sql`join ${projects} p on p.workspace_id = ${ctx.workspaceId} and p.id = ${given("projectId")} and p.deleted_at is null where ${given("parentId")} is null or exists (select 1 from ${tasks} parent where parent.workspace_id = ${ctx.workspaceId} and parent.id = ${given("parentId")} and parent.project_id = ${given("projectId")} and parent.deleted_at is null)`,
+    }),
+    ...(assigned.length > 0 ? [insertAssignees(ctx, assigned)] : []),
+  ]
+}
+
+function taskCreated(draft: Draft): DomainChange {
+  const { key: _key, ...after } = taskView(draft)
+  const { id, revision, projectId } = draft
+  return { type: "task.created", subject: "task", subjectId: id, revision, projectId, data: { before: null, after } }
+}
+
+/** Throws `invalid_input` naming every project, parent and assignee that is not there. */
+async function explainRefusedTasks(ctx: Ctx, inputs: NewTaskInput[], pointer: string): Promise<void> {
+  const { sql: db } = ctx.db
+  const ids = (list: string[]) => sql`(select value from json_each(${JSON.stringify(list)}))`
+  const parentIds = inputs.flatMap(({ parentId }) => parentId ?? [])
+  const [projectRows, parentRows, memberRows] = await ctx.db.read(
+    db
+      .select({ id: projects.id })
+      .from(projects)
+      .where(
+        and(
+          eq(projects.workspaceId, ctx.workspaceId),
+          isNull(projects.deletedAt),
+          sql`${projects.id} in ${ids(inputs.map(({ projectId }) => projectId))}`,
+        ),
+      ),
+    db
+      .select({ id: tasks.id, projectId: tasks.projectId })
+      .from(tasks)
+      .where(
+        and(eq(tasks.workspaceId, ctx.workspaceId), isNull(tasks.deletedAt), sql`${tasks.id} in ${ids(parentIds)}`),
+      ),
+    findMembers(
+      ctx,
+      inputs.flatMap(({ assigneeIds }) => assigneeIds),
+    ),
+  )
+  const projectIds = new Set(projectRows.map(({ id }) => id))
+  const projectOfParent = new Map(parentRows.map(({ id, projectId }) => [id, projectId]))
+  const memberIds = new Set(memberRows.map(({ id }) => id))
+
+  const errors = inputs.flatMap((input, index): FieldError[] => {
+    const at = pointer.replace("{}", String(index))
+    if (!projectIds.has(input.projectId)) return [{ pointer: `${at}/projectId`, detail: "There is no such project" }]
+    const parent = input.parentId && projectOfParent.get(input.parentId) !== input.projectId
+    return [
+      ...(parent ? [{ pointer: `${at}/parentId`, detail: "There is no such task in this project" }] : []),
+      ...strangers(input.assigneeIds, memberIds, at),
+    ]
+  })
+  if (errors.length > 0) throw invalid(...errors)
+}

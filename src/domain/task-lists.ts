@@ -1,0 +1,207 @@
+import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
+import type { TaskAnswerView, TaskQueryInput, taskSorts } from "../contracts/tasks.ts"
+import { type Scan, scanPage } from "../db/scan.ts"
+import { heads, members, projects, taskAssignees, tasks } from "../db/sqlite.ts"
+import { idPattern } from "../lib/ids.ts"
+import { startOfDate } from "../lib/time.ts"
+import type { Ctx } from "./ctx.ts"
+import { type DomainError, invalid, notFound } from "./errors.ts"
+import { beyond, cutPage, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
+import { permit } from "./permissions.ts"
+import { projectedView, taskSelection } from "./task-rows.ts"
+
+type Sort = (typeof taskSorts)[number]
+type ScopeKind = "workspace" | "project" | "parent" | "assignee"
+
+/** The legal lists: each pair of scope and sort is one index in db/sqlite.ts. The first sort is the default. */
+export const taskLists = {
+  workspace: ["created", "updated", "due"],
+  project: ["position", "created", "updated", "due"],
+  parent: ["position"],
+  assignee: ["due", "created"],
+} as const satisfies Record<ScopeKind, readonly [Sort, ...Sort[]]>
+
+const keyTypes = { position: "string", created: "string", updated: "number", due: "number" } as const
+
+type Filters = Omit<TaskQueryInput, "sort" | "limit" | "cursor" | "fields" | "include">
+type Scope = { kind: ScopeKind; id: string; filters: Filters }
+
+/** The narrowest thing that the query names is the scope; whatever else it names filters. */
+export function scopeOf(ctx: Pick<Ctx, "workspaceId" | "actor">, query: Filters): Scope {
+  const { project, parent, assignee, ...rest } = query
+  const assigned = assignee === "me" ? ctx.actor.userId : assignee
+  if (parent) return { kind: "parent", id: parent, filters: { ...rest, project, assignee: assigned } }
+  if (project) return { kind: "project", id: project, filters: { ...rest, assignee: assigned } }
+  if (assigned) return { kind: "assignee", id: assigned, filters: rest }
+  return { kind: "workspace", id: ctx.workspaceId, filters: rest }
+}
+
+function sortOf(kind: ScopeKind, asked: TaskQueryInput["sort"]) {
+  const legal: readonly Sort[] = taskLists[kind]
+  const sort = parseSort<Sort>(asked ?? taskLists[kind][0])
+  if (!legal.includes(sort.by)) {
+    throw invalid({ pointer: "?sort", detail: `a list of a ${kind} can be sorted by ${legal.join(", ")}` })
+  }
+  return sort
+}
+
+const unknownScope = (kind: ScopeKind): DomainError =>
+  invalid({ pointer: `?${kind}`, detail: kind === "assignee" ? "There is no such member" : `There is no such ${kind}` })
+
+type Page = { data: TaskAnswerView[]; next: string | null; seq: number }
+
+/** One page in one round trip. Throws `invalid_input` for a scope that is not there, an illegal sort, a foreign cursor. */
+export async function listTasks(ctx: Ctx, query: TaskQueryInput, noScope = unknownScope): Promise<Page> {
+  permit(ctx, "task:read")
+  const scope = scopeOf(ctx, query)
+  const { by, direction } = sortOf(scope.kind, query.sort)
+  const list = [ctx.workspaceId, "tasks", scope.kind, scope.id, by, direction].join(" ")
+  const place = parseCursor(list, keyTypes[by], query.cursor)
+
+  const { db } = ctx
+  const { limit } = query
+  const residual = residualOf(ctx, scope)
+  const scan: Scan = {
+    entries: entriesOf(ctx, scope, by, (order) => ({ from: beyond(order, place), orderBy: orderBy(order) }), direction),
+    residual: residual.condition,
+    limit,
+    window: windowOf(limit, residual.reads + readsPerEntry[scope.kind]),
+  }
+  const [rows, [head], scopeRows] = await db.read(
+    db.sql
+      .select({
+        ...taskSelection(query),
+        k: sql<string | number>`page.k`.as("k"),
+        isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
+      })
+      .from(sql`${scanPage(scan)} page`)
+      .innerJoin(tasks, and(eq(tasks.workspaceId, ctx.workspaceId), eq(tasks.id, sql`page.id`))),
+    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId)),
+    findScope(ctx, scope),
+  )
+  if (scopeRows.length === 0) throw noScope(scope.kind)
+
+  const page = cutPage(rows, limit, direction)
+  return {
+    data: page.rows.map((row) => projectedView(row, query)),
+    next: page.next && formatCursor(list, page.next),
+    seq: head?.seq ?? 0,
+  }
+}
+
+/** The list of one project, which its path names: a project that is not there is `not_found`. */
+export async function listProjectTasks(ctx: Ctx, projectId: string, query: TaskQueryInput): Promise<Page> {
+  if (!idPattern("project").test(projectId)) throw notFound("project")
+  if (query.parent === undefined) return listTasks(ctx, { ...query, project: projectId }, () => notFound("project"))
+  return listTasks(ctx, { ...query, project: projectId })
+}
+
+// ---- the scan ----
+
+/** What a list may examine in all, the page itself not counted. */
+export const examinedRows = 1_000
+
+// An entry is read once for the page and once for the boundary; the list of an assignee also joins the task each time.
+const readsPerEntry = { workspace: 2, project: 2, parent: 2, assignee: 3 } as const
+
+const windowOf = (limit: number, reads: number) => Math.floor((examinedRows - 2 * limit) / reads)
+
+const sortColumns = {
+  position: sql`t.position`,
+  created: null,
+  updated: sql`t.updated_at`,
+  due: sql`t.due_sort`,
+} as const
+
+// What the residual filters look at.
+const filterColumns = sql`t.status, t.priority, t.due_sort, t.updated_at, t.project_id`
+
+function entriesOf(
+  ctx: Ctx,
+  { kind, id }: Scope,
+  by: Sort,
+  bounds: (order: Order) => { from: SQL; orderBy: SQL },
+  direction: Order["direction"],
+): Scan["entries"] {
+  if (kind === "assignee") {
+    const key = by === "due" ? sql`a.due_sort` : null
+    const range = bounds({ key, id: sql`a.task_id`, direction })
+    return (limit, isNarrow) =>
+      isNarrow
+        ? sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k from ${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
+        : sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k, ${filterColumns} from ${taskAssignees} a cross join ${tasks} t on t.workspace_id = a.workspace_id and t.id = a.task_id where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
+  }
+  const key = sortColumns[by]
+  const range = bounds({ key, id: sql`t.id`, direction })
+  const within = {
+    workspace: sql`true`,
+    project: sql`t.project_id = ${id}`,
+    parent: sql`t.parent_id = ${id}`,
+  }[kind]
+  return (limit, isNarrow) =>
+    sql`select t.id, ${key ?? sql`t.id`} as k ${isNarrow ? sql`` : sql`, ${filterColumns}`} from ${tasks} t where t.workspace_id = ${ctx.workspaceId} and ${within} and t.deleted_at is null and ${range.from} order by ${range.orderBy} limit ${limit}`
+}
+
+/** The conditions that no index decides, over the columns of an entry, and how many rows they read per entry. */
+function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null; reads: number } {
+  const { status, priority, dueBefore, dueAfter, updatedAfter, project, assignee } = filters
+  const oneOf = (column: SQL, values: unknown[]) =>
+    sql`${column} in (select value from json_each(${JSON.stringify(values)}))`
+  const plain = [
+    status && oneOf(sql`entry.status`, status),
+    priority && oneOf(sql`entry.priority`, priority.map(Number)),
+    dueBefore && sql`entry.due_sort < ${pointInTime(dueBefore)}`,
+    dueAfter && sql`entry.due_sort >= ${pointInTime(dueAfter)}`,
+    updatedAfter && sql`entry.updated_at > ${pointInTime(updatedAfter)}`,
+    project && sql`entry.project_id = ${project}`,
+  ].filter(isCondition)
+  // These look elsewhere, so they come last: only entries that pass everything before are looked up.
+  const lookups = [
+    assignee &&
+      sql`exists (select 1 from ${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.task_id = entry.id and a.user_id = ${assignee})`,
+    (kind === "workspace" || kind === "assignee") &&
+      sql`exists (select 1 from ${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = entry.project_id and p.deleted_at is null)`,
+  ].filter(isCondition)
+  const conditions = [...plain, ...lookups]
+  return {
+    condition: conditions.length > 0 ? sql.join(conditions, sql` and `) : null,
+    reads: lookups.length,
+  }
+}
+
+const isCondition = (condition: unknown): condition is SQL => typeof condition === "object"
+
+const pointInTime = (value: string) => (value.length === 10 ? startOfDate(value) : Date.parse(value))
+
+/** One row if the scope is there, in the same trip as the page. */
+function findScope(ctx: Ctx, { kind, id }: Scope) {
+  const { sql: db } = ctx.db
+  const here = { here: sql<number>`1`.as("here") }
+  switch (kind) {
+    case "project":
+      return db
+        .select(here)
+        .from(projects)
+        .where(and(eq(projects.workspaceId, ctx.workspaceId), eq(projects.id, id), isNull(projects.deletedAt)))
+    case "parent":
+      return db
+        .select(here)
+        .from(tasks)
+        .innerJoin(projects, and(eq(projects.workspaceId, tasks.workspaceId), eq(projects.id, tasks.projectId)))
+        .where(
+          and(
+            eq(tasks.workspaceId, ctx.workspaceId),
+            eq(tasks.id, id),
+            isNull(tasks.deletedAt),
+            isNull(projects.deletedAt),
+          ),
+        )
+    case "assignee":
+      return db
+        .select(here)
+        .from(members)
+        .where(and(eq(members.workspaceId, ctx.workspaceId), eq(members.userId, id)))
+    case "workspace":
+      return db.select(here).from(heads).where(eq(heads.workspaceId, id))
+  }
+}

@@ -1,0 +1,149 @@
+import { type SQL, sql } from "drizzle-orm"
+import {
+  type ProjectionInput,
+  type TaskAnswerView,
+  type TaskField,
+  type TaskView,
+  taskFields,
+} from "../contracts/tasks.ts"
+import { jsonArray, jsonObject } from "../db/rows.ts"
+import { members, projects, taskAssignees, tasks } from "../db/sqlite.ts"
+import { endOfDate, rfc3339, rfc3339OrNull } from "../lib/time.ts"
+
+// How a task stands in the database and how it looks outside, with what must be read for which field.
+
+type TaskColumns = Omit<typeof tasks.$inferSelect, "workspaceId" | "deletedAt" | "dueSort">
+
+export type Task = TaskColumns & { dueSort: number; assigneeIds: string[] }
+
+/** A calendar day, or an instant in epoch milliseconds, in two columns of which one at most is set. */
+type When = TaskView["due"]
+
+const whenView = (date: string | null, at: number | null): When =>
+  date !== null ? { date } : at !== null ? { at: rfc3339(at) } : null
+
+export const whenColumns = (when: When): { date: string | null; at: number | null } => ({
+  date: when && "date" in when ? when.date : null,
+  at: when && "at" in when ? Date.parse(when.at) : null,
+})
+
+// The last millisecond that ECMAScript can name: tasks that are never due come last.
+const neverDue = 8_640_000_000_000_000
+
+/** Where a due date sorts: a day counts as its end in UTC. */
+export const dueSort = ({ date, at }: { date: string | null; at: number | null }): number =>
+  date !== null ? endOfDate(date) : (at ?? neverDue)
+
+export function taskView(task: Omit<Task, "dueSort">): TaskView {
+  const { id, key, projectId, parentId, title, description, status, priority, assigneeIds, position } = task
+  return {
+    id,
+    key,
+    projectId,
+    parentId,
+    title,
+    description,
+    status,
+    priority,
+    assigneeIds,
+    start: whenView(task.startDate, task.startAt),
+    due: whenView(task.dueDate, task.dueAt),
+    position,
+    revision: task.revision,
+    createdBy: task.createdBy,
+    createdAt: rfc3339(task.createdAt),
+    updatedAt: rfc3339(task.updatedAt),
+    completedAt: rfc3339OrNull(task.completedAt),
+  }
+}
+
+const ofTask = sql`a.workspace_id = ${tasks.workspaceId} and a.task_id = ${tasks.id}`
+const assigneeIds = jsonArray(
+  sql`user_id`,
+  sql`(select a.user_id from ${taskAssignees} a where ${ofTask} order by a.user_id)`,
+)
+const assigneesOf = jsonArray(
+  sql`json(person)`,
+  sql`(select ${jsonObject({ id: sql`m.user_id`, name: sql`m.name` })} as person from ${taskAssignees} a join ${members} m on m.workspace_id = a.workspace_id and m.user_id = a.user_id where ${ofTask} order by a.user_id)`,
+)
+const projectOf = sql<string>`(select ${jsonObject({ id: sql`p.id`, key: sql`p.key`, name: sql`p.name` })} from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId})`
+
+const columns = {
+  id: tasks.id,
+  key: tasks.key,
+  projectId: tasks.projectId,
+  parentId: tasks.parentId,
+  title: tasks.title,
+  description: tasks.description,
+  status: tasks.status,
+  priority: tasks.priority,
+  position: tasks.position,
+  startDate: tasks.startDate,
+  startAt: tasks.startAt,
+  dueDate: tasks.dueDate,
+  dueAt: tasks.dueAt,
+  revision: tasks.revision,
+  createdBy: tasks.createdBy,
+  createdAt: tasks.createdAt,
+  updatedAt: tasks.updatedAt,
+  completedAt: tasks.completedAt,
+}
+type Column = keyof typeof columns
+
+const columnsOf: { [Field in TaskField]?: readonly Column[] } = {
+  assigneeIds: [],
+  start: ["startDate", "startAt"],
+  due: ["dueDate", "dueAt"],
+}
+
+/** What to select for a task: everything, or what the asked fields need. `id` and `revision` always. */
+export function taskSelection({ fields = taskFields, include = [] }: ProjectionInput) {
+  const names = new Set<Column>(["id", "revision"])
+  for (const field of fields) for (const column of columnsOf[field] ?? [field as Column]) names.add(column)
+  const picked = Object.fromEntries([...names].map((name) => [name, columns[name]]))
+  return {
+    ...(picked as Partial<typeof columns>),
+    id: tasks.id,
+    revision: tasks.revision,
+    ...(fields.includes("assigneeIds") && { assigneeIds: assigneeIds.as("assignee_ids") }),
+    ...(include.includes("project") && { project: projectOf.as("project") }),
+    ...(include.includes("assignees") && { assignees: assigneesOf.as("assignees") }),
+  }
+}
+
+/** Everything that deciding about a task needs. */
+export const wholeTask = {
+  ...columns,
+  dueSort: tasks.dueSort,
+  assigneeIds: assigneeIds.as("assignee_ids") as SQL.Aliased<string>,
+}
+
+type Selected = Partial<Omit<TaskColumns, "id">> & {
+  id: string
+  assigneeIds?: string
+  project?: string
+  assignees?: string
+}
+
+/** The view of a row that `taskSelection` brought: the asked fields, `id`, and the included objects. */
+export function projectedView(row: Selected, { fields, include = [] }: ProjectionInput): TaskAnswerView {
+  const assigned = row.assigneeIds === undefined ? [] : (JSON.parse(row.assigneeIds) as string[])
+  const included = {
+    ...(include.includes("project") && { project: JSON.parse(row.project ?? "null") }),
+    ...(include.includes("assignees") && { assignees: JSON.parse(row.assignees ?? "[]") }),
+  }
+  if (!fields) return { ...taskView({ ...(row as TaskColumns), assigneeIds: assigned }), ...included }
+  // Unselected columns are made up so that one function knows how a task looks; only asked fields are kept.
+  const blank = {
+    createdAt: 0,
+    updatedAt: 0,
+    completedAt: null,
+    startDate: null,
+    startAt: null,
+    dueDate: null,
+    dueAt: null,
+  }
+  const view = taskView({ ...blank, ...(row as TaskColumns), assigneeIds: assigned })
+  const asked = Object.fromEntries(fields.map((field) => [field, view[field]]))
+  return { id: row.id, ...asked, ...included }
+}

@@ -1,0 +1,199 @@
+import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
+import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "../contracts/tasks.ts"
+import { CommitRefused } from "../db/commit.ts"
+import type { Statement } from "../db/db.ts"
+import { heads, projects, taskAssignees, tasks } from "../db/sqlite.ts"
+import { idPattern } from "../lib/ids.ts"
+import { findMembers, insertAssignees, strangers } from "./assignees.ts"
+import type { Ctx } from "./ctx.ts"
+import { invalid, notFound } from "./errors.ts"
+import { commit, commitNothing, type DomainChange, difference, type EventType, untilUncontested } from "./events.ts"
+import { permit } from "./permissions.ts"
+import { type Expected, expectRevision } from "./revisions.ts"
+import { dueSort, projectedView, type Task, taskSelection, taskView, whenColumns, wholeTask } from "./task-rows.ts"
+
+const isClosed = ({ status }: Pick<Task, "status">) => status === "done" || status === "cancelled"
+
+/** A task with the given fields changed; completing and reopening it follow from its status. */
+export function applyPatch(task: Task, patch: TaskPatchInput, now: number): Task {
+  const { start, due, revision: _expected, ...plain } = patch
+  const given = Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined))
+  const changed: Task = { ...task, ...given, updatedAt: now, revision: task.revision + 1 }
+  if (start !== undefined) {
+    const { date, at } = whenColumns(start)
+    Object.assign(changed, { startDate: date, startAt: at })
+  }
+  if (due !== undefined) {
+    const columns = whenColumns(due)
+    Object.assign(changed, { dueDate: columns.date, dueAt: columns.at, dueSort: dueSort(columns) })
+  }
+  if (changed.status !== task.status) changed.completedAt = changed.status === "done" ? now : null
+  return changed
+}
+
+/** What the change of a task is called in the log. */
+export function changeType(before: Pick<Task, "status">, after: Pick<Task, "status">): EventType {
+  if (after.status === "done" && before.status !== "done") return "task.closed"
+  if (isClosed(before) && !isClosed(after)) return "task.reopened"
+  return "task.updated"
+}
+
+const projectIsHere = sql`exists (select 1 from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null)`
+
+function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
+  const named = idPattern("task").test(idOrKey) ? eq(tasks.id, idOrKey) : eq(tasks.key, idOrKey)
+  return and(eq(tasks.workspaceId, ctx.workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
+}
+
+const keyPattern = /^[A-Z][A-Z0-9]{1,15}-\d{1,15}$/
+
+function mustNameTask(idOrKey: string): void {
+  if (!idPattern("task").test(idOrKey) && !keyPattern.test(idOrKey)) throw notFound("task")
+}
+
+/** A task as the caller wants to see it. `seq` is where the log stood; null when the answer does not depend on it. */
+export async function viewTask(
+  ctx: Ctx,
+  idOrKey: string,
+  projection: ProjectionInput,
+): Promise<{ task: TaskAnswerView; revision: number; seq: number | null }> {
+  permit(ctx, "task:read")
+  mustNameTask(idOrKey)
+  const { db } = ctx
+  const query = db.sql.select(taskSelection(projection)).from(tasks).where(isHere(ctx, idOrKey))
+  const head = db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId))
+  const isBare = !(projection.fields || projection.include)
+  const [[row], heading] = isBare ? [...(await db.read(query)), []] : await db.read(query, head)
+  if (!row) throw notFound("task")
+  return { task: projectedView(row, projection), revision: row.revision, seq: heading[0]?.seq ?? null }
+}
+
+async function getTask(ctx: Ctx, idOrKey: string): Promise<Task> {
+  mustNameTask(idOrKey)
+  const [[row]] = await ctx.db.read(ctx.db.sql.select(wholeTask).from(tasks).where(isHere(ctx, idOrKey)))
+  if (!row) throw notFound("task")
+  return { ...row, assigneeIds: JSON.parse(row.assigneeIds) as string[] }
+}
+
+export async function updateTask(
+  ctx: Ctx,
+  idOrKey: string,
+  patch: TaskPatchInput,
+  expected: Expected,
+): Promise<TaskView> {
+  permit(ctx, "task:write")
+  return change(ctx, idOrKey, expected, "task:write", () => patch)
+}
+
+/** Marks a task as done. Closing a closed task changes nothing. */
+export async function closeTask(ctx: Ctx, idOrKey: string, expected: Expected): Promise<TaskView> {
+  permit(ctx, "task:close")
+  return change(ctx, idOrKey, expected, "task:close", () => ({ status: "done" }))
+}
+
+/** Makes a done or cancelled task one to do. An open one stays as it is. */
+export async function reopenTask(ctx: Ctx, idOrKey: string, expected: Expected): Promise<TaskView> {
+  permit(ctx, "task:close")
+  return change(ctx, idOrKey, expected, "task:close", (task) => (isClosed(task) ? { status: "todo" } : {}))
+}
+
+function change(
+  ctx: Ctx,
+  idOrKey: string,
+  expected: Expected,
+  permission: "task:write" | "task:close",
+  decide: (task: Task) => TaskPatchInput,
+): Promise<TaskView> {
+  return untilUncontested(async () => {
+    const before = await getTask(ctx, idOrKey)
+    expectRevision(expected, before.revision)
+    const after = applyPatch(before, decide(before), ctx.now())
+    const data = difference(taskView(before), taskView(after))
+    if (Object.keys(data.after).length === 0) {
+      await commitNothing(ctx, permission, { kind: "changed", body: taskView(before) })
+      return taskView(before)
+    }
+    await save(ctx, permission, before, after, data)
+    return taskView(after)
+  })
+}
+
+async function save(
+  ctx: Ctx,
+  permission: "task:write" | "task:close",
+  before: Task,
+  after: Task,
+  data: DomainChange["data"],
+): Promise<void> {
+  try {
+    await commit(ctx, {
+      permission,
+      at: after.updatedAt,
+      rows: [replaceTask(ctx, before, after), ...replaceAssignees(ctx, before, after)],
+      changes: [changeOf(before, changeType(before, after), data)],
+      answer: { kind: "changed", body: taskView(after) },
+    })
+  } catch (error) {
+    if (error instanceof CommitRefused && error.refusal.reason === "not_null") {
+      const [rows] = await ctx.db.read(findMembers(ctx, after.assigneeIds))
+      throw invalid(...strangers(after.assigneeIds, new Set(rows.map(({ id }) => id)), ""))
+    }
+    throw error
+  }
+}
+
+/** Sets the columns that changed, and only those: an index whose columns are named is a billed row. */
+function replaceTask(ctx: Ctx, before: Task, after: Task) {
+  const { assigneeIds: _assignees, ...columns } = after
+  const changed = Object.entries(columns).filter(([name, value]) => value !== before[name as keyof Task])
+  return ctx.db.sql
+    .update(tasks)
+    .set(Object.fromEntries(changed))
+    .where(and(isHere(ctx, before.id), eq(tasks.revision, before.revision)))
+}
+
+function replaceAssignees(ctx: Ctx, before: Task, after: Task): Statement[] {
+  const { sql: db } = ctx.db
+  const ofTask = and(eq(taskAssignees.workspaceId, ctx.workspaceId), eq(taskAssignees.taskId, before.id))
+  if (before.assigneeIds.join() === after.assigneeIds.join()) {
+    const moved = after.dueSort !== before.dueSort && before.assigneeIds.length > 0
+    return moved ? [db.update(taskAssignees).set({ dueSort: after.dueSort }).where(ofTask)] : []
+  }
+  const rows = after.assigneeIds.map((userId) => ({
+    workspaceId: ctx.workspaceId,
+    taskId: before.id,
+    userId,
+    dueSort: after.dueSort,
+  }))
+  return [
+    ...(before.assigneeIds.length > 0 ? [db.delete(taskAssignees).where(ofTask)] : []),
+    ...(rows.length > 0 ? [insertAssignees(ctx, rows)] : []),
+  ]
+}
+
+/** Hides a task. Its subtasks stay, with a parent that is no longer there. */
+export async function deleteTask(ctx: Ctx, idOrKey: string, expected: Expected): Promise<void> {
+  permit(ctx, "task:write")
+  await untilUncontested(async () => {
+    const before = await getTask(ctx, idOrKey)
+    expectRevision(expected, before.revision)
+    const at = ctx.now()
+    const after = { ...before, assigneeIds: [], updatedAt: at, revision: before.revision + 1, deletedAt: at }
+    await commit(ctx, {
+      permission: "task:write",
+      at,
+      rows: [replaceTask(ctx, before, after), ...replaceAssignees(ctx, before, after)],
+      changes: [changeOf(before, "task.deleted", { before: taskView(before), after: null })],
+      answer: { kind: "empty" },
+    })
+  })
+}
+
+const changeOf = (before: Task, type: EventType, data: DomainChange["data"]): DomainChange => ({
+  type,
+  subject: "task",
+  subjectId: before.id,
+  revision: before.revision + 1,
+  projectId: before.projectId,
+  data,
+})

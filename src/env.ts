@@ -1,0 +1,67 @@
+import * as z from "zod"
+import type { UserHub } from "./hub/user-hub.ts"
+import type { RateLimiter } from "./limits/rate-limiter.ts"
+
+/** What wrangler.toml binds, and the secrets and variables that may stand beside it. */
+export type Bindings = {
+  DB: D1Database
+  USER_HUB: DurableObjectNamespace<UserHub>
+  RATE_LIMITER: DurableObjectNamespace<RateLimiter>
+  ASSETS: Fetcher
+  ENVIRONMENT?: string
+  VERSION?: string
+  ISSUER?: string
+  RATE_LIMITS?: string
+  LOG_SAMPLE_RATE?: string
+  SIGNING_KEY?: string
+  PREVIOUS_SIGNING_KEY?: string
+  INSTANCE_KEY?: string
+}
+
+const jsonText = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    context.addIssue({ code: "custom", message: "must be JSON" })
+    return z.NEVER
+  }
+})
+
+const privateKey = jsonText.pipe(
+  z.object({
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    kid: z.string().min(1),
+    x: z.base64url().length(43),
+    d: z.base64url().length(43),
+  }),
+)
+
+const settingsSchema = z
+  .object({
+    ENVIRONMENT: z.enum(["production", "preview", "development"]).default("production"),
+    VERSION: z.string().default("0.1.0"),
+    ISSUER: z.string().min(1).default("edgewise"),
+    RATE_LIMITS: z.enum(["standard", "relaxed"]).default("standard"),
+    LOG_SAMPLE_RATE: z.coerce.number().min(0).max(1).default(0.1),
+    SIGNING_KEY: privateKey,
+    PREVIOUS_SIGNING_KEY: privateKey.optional(),
+    INSTANCE_KEY: z.base64url().length(43),
+  })
+  .refine((settings) => settings.RATE_LIMITS === "standard" || settings.ENVIRONMENT !== "production", {
+    path: ["RATE_LIMITS"],
+    message: "must not be relaxed in production",
+  })
+
+export type Settings = z.output<typeof settingsSchema>
+
+/** Thrown for a deployment that must not serve; names the settings, never their values. */
+export class SettingsError extends Error {
+  override name = "SettingsError"
+}
+
+export function parseSettings(env: Partial<Bindings>): Settings {
+  const parsed = settingsSchema.safeParse(env)
+  if (parsed.success) return parsed.data
+  throw new SettingsError(parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`).join("; "))
+}

@@ -1,0 +1,23 @@
+import { cors } from "hono/cors"
+
+const exposed = [
+  "ETag",
+  "Location",
+  "Link",
+  "RateLimit",
+  "RateLimit-Policy",
+  "Retry-After",
+  "X-Request-Id",
+  "Idempotency-Replayed",
+  "Server-Timing",
+]
+
+/** Any page may call with a token; nothing here is authenticated by cookies, so no credentials are allowed. */
+export const crossOrigin = () =>
+  cors({
+    origin: "*",
+    allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    allowHeaders: ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
+    exposeHeaders: exposed,
+    maxAge: 86_400,
+  })

@@ -1,0 +1,37 @@
+import type { Context } from "hono"
+import { createMiddleware } from "hono/factory"
+import { DomainError } from "../domain/errors.ts"
+import type { AppEnv } from "../http/context.ts"
+import { second } from "../lib/time.ts"
+import { addressKey, type Verdict } from "../limits/limiter.ts"
+import type { Policy } from "../limits/policies.ts"
+import { clientAddress } from "./identify-device.ts"
+
+type KeyOf = (c: Context<AppEnv>) => string | Promise<string>
+
+/**
+ * Refuses what goes beyond a policy, and says how much is left in the form of the IETF draft
+ * (draft-ietf-httpapi-ratelimit-headers). Fails closed: without its engine nobody signs in.
+ */
+export const limitRate = (policy: Policy, keyOf: KeyOf) =>
+  createMiddleware<AppEnv>(async function limitRate(c, next) {
+    const verdict = await c.var.instance.limiter.take(policy, await keyOf(c)).catch((cause: unknown) => {
+      throw new DomainError("unavailable", "The rate limiter does not answer", { retryAfter: 5, cause })
+    })
+    tell(c, verdict)
+    if (!verdict.isAllowed) {
+      const { name, quota, windowMs } = verdict.policy
+      throw new DomainError("rate_limited", `${name}: ${quota} requests in ${windowMs / second} seconds`, {
+        retryAfter: verdict.resetMs / second,
+      })
+    }
+    await next()
+  })
+
+export const limitAddress = (policy: Policy) =>
+  limitRate(policy, (c) => addressKey(clientAddress(c.req.header("cf-connecting-ip"))))
+
+function tell(c: Context<AppEnv>, { policy: { name, quota, windowMs }, remaining, resetMs }: Verdict): void {
+  c.header("ratelimit-policy", `"${name}";q=${quota};w=${windowMs / second}`, { append: true })
+  c.header("ratelimit", `"${name}";r=${remaining};t=${Math.ceil(resetMs / second)}`, { append: true })
+}

@@ -1,0 +1,78 @@
+import type { Context } from "hono"
+import { createMiddleware } from "hono/factory"
+import type { Idempotency } from "../domain/ctx.ts"
+import { invalid } from "../domain/errors.ts"
+import { findReplay, type Replay } from "../domain/receipts.ts"
+import type { AppEnv } from "../http/context.ts"
+import { created } from "../http/created.ts"
+import { onError } from "../http/problem.ts"
+import { sha256 } from "../lib/hmac.ts"
+
+const writes = new Set(["POST", "PUT", "PATCH", "DELETE"])
+
+/**
+ * Idempotency-Key: hands the key to the verb, whose commit keeps the receipt. Nothing is looked up before; only when
+ * the request is refused, for whatever reason, its receipt is looked for, and the first answer given again.
+ */
+export const replay = () =>
+  createMiddleware<AppEnv>(async function replay(c, next) {
+    const key = writes.has(c.req.method) ? parseKey(c.req.header("idempotency-key")) : null
+    if (!key) return next()
+    const request = [c.req.method, new URL(c.req.url).pathname, await c.req.text()]
+    const idempotency: Idempotency = { key, fingerprint: await sha256(request.join("\n")) }
+    c.set("ctx", { ...c.var.ctx, idempotency })
+    await next()
+    if (!c.error) return
+    const answer = await answerAgain(c, idempotency)
+    if (answer) c.res = answer
+  })
+
+async function answerAgain(c: Context<AppEnv>, idempotency: Idempotency): Promise<Response | null> {
+  const { error } = c
+  try {
+    const found = await findReplay(c.var.ctx, idempotency)
+    if (!found) return null
+    c.error = undefined
+    // The refusal's own headers must not stay on the answer.
+    c.res = new Response(null, { headers: kept(c.res.headers) })
+    c.header("idempotency-replayed", "true")
+    c.set("replayed", true)
+    return respond(c, found)
+  } catch (lookupError) {
+    // A reused key is the caller's mistake; a lookup that failed itself leaves the refusal as it was.
+    const isMistake = lookupError instanceof Error && "code" in lookupError && lookupError.code === "invalid_input"
+    if (!isMistake) return null
+    c.error = lookupError
+    return onError(lookupError, c)
+  } finally {
+    c.error ??= c.var.replayed ? undefined : error
+  }
+}
+
+const kept = (headers: Headers) =>
+  [...headers].filter(([name]) => !["content-type", "content-length", "retry-after", "cache-control"].includes(name))
+
+function respond(c: Context<AppEnv>, { kind, body }: Replay): Response {
+  switch (kind) {
+    case "created":
+      return created(c, body as { id: string; revision: number })
+    case "created_many":
+      return c.json(body, 201)
+    case "changed": {
+      const { revision } = body as { revision: number }
+      c.header("etag", `"${revision}"`)
+      return c.json(body, 200)
+    }
+    case "empty":
+      return c.body(null, 204)
+  }
+}
+
+/** The draft's quoted string, or the bare text that most clients send. 1 to 255 printable ASCII characters. */
+function parseKey(header: string | undefined): string | null {
+  if (header === undefined) return null
+  const text = header.trim()
+  const key = /^"(.*)"$/.exec(text)?.[1] ?? text
+  if (/^[\x20-\x7e]{1,255}$/.test(key)) return key
+  throw invalid({ pointer: "Idempotency-Key", detail: "must have 1 to 255 printable ASCII characters" })
+}

@@ -1,0 +1,27 @@
+import { secureHeaders } from "hono/secure-headers"
+
+/** Nothing served here may be framed, sniffed or run, except what `docs` opens for its own page. */
+export const securityHeaders = () =>
+  secureHeaders({
+    contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    // An API is read from other origins; CORS says who may.
+    crossOriginResourcePolicy: "cross-origin",
+    xFrameOptions: "DENY",
+    referrerPolicy: "no-referrer",
+  })
+
+/** For the reference page: its own scripts, styles and images, and calls to this origin. */
+export const pageSecurityHeaders = () =>
+  secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'", "'unsafe-inline'"],
+      imgSrc: ["'self'", "data:"],
+      connectSrc: ["'self'"],
+      frameAncestors: ["'none'"],
+    },
+    crossOriginResourcePolicy: "same-origin",
+    xFrameOptions: "DENY",
+    referrerPolicy: "no-referrer",
+  })

@@ -1,0 +1,42 @@
+import type { Sessions } from "./domain/sessions.ts"
+import { type Bindings, parseSettings, type Settings } from "./env.ts"
+import { sessionDirectory } from "./hub/session-directory.ts"
+import { type AccessTokens, openAccessTokens } from "./lib/access-token.ts"
+import { fromBase64Url } from "./lib/bytes.ts"
+import { hmacKey } from "./lib/hmac.ts"
+import { type PasswordHasher, scryptHasher } from "./lib/passwords.ts"
+import { durableLimiter, type Limiter } from "./limits/limiter.ts"
+import { consoleLog, type Log } from "./observability/log.ts"
+
+/** What an isolate sets up once and every request uses: settings, imported keys, and the parts behind interfaces. */
+export type Instance = {
+  settings: Settings
+  tokens: AccessTokens
+  hasher: PasswordHasher
+  sessions: Sessions
+  limiter: Limiter
+  log: Log
+  now: () => number
+  startedAt: number
+}
+
+/** Throws SettingsError for a deployment that must not serve. */
+export async function openInstance(env: Bindings): Promise<Instance> {
+  const settings = parseSettings(env)
+  const now = () => Date.now()
+  const instanceKey = await hmacKey(fromBase64Url(settings.INSTANCE_KEY) ?? new Uint8Array())
+  return {
+    settings,
+    tokens: await openAccessTokens({
+      issuer: settings.ISSUER,
+      signingKey: settings.SIGNING_KEY,
+      previousKeys: settings.PREVIOUS_SIGNING_KEY ? [settings.PREVIOUS_SIGNING_KEY] : [],
+    }),
+    hasher: scryptHasher(),
+    sessions: sessionDirectory({ hubs: env.USER_HUB, instanceKey, now }),
+    limiter: durableLimiter(env.RATE_LIMITER, { isRelaxed: settings.RATE_LIMITS === "relaxed" }),
+    log: consoleLog,
+    now,
+    startedAt: now(),
+  }
+}

@@ -1,0 +1,82 @@
+import { Hono } from "hono"
+import {
+  Credentials,
+  LogoutRequest,
+  RefreshRequest,
+  Registration,
+  SessionList,
+  SessionPath,
+  SignedIn,
+  Tokens,
+} from "../contracts/auth.ts"
+import * as devices from "../domain/devices.ts"
+import * as identity from "../domain/identity.ts"
+import { authenticate, bearerToken } from "../gateway/authenticate.ts"
+import { identifyDevice } from "../gateway/identify-device.ts"
+import { limitAddress, limitRate } from "../gateway/limit-rate.ts"
+import type { AppEnv } from "../http/context.ts"
+import { body, operation, params } from "../http/contract.ts"
+import { sha256 } from "../lib/hmac.ts"
+import { policies } from "../limits/policies.ts"
+
+export const authRoutes = new Hono<AppEnv>()
+
+authRoutes.use("/auth/*", identifyDevice())
+
+const open = { isPublic: true }
+
+authRoutes.post(
+  "/auth/register",
+  operation("Register, with a workspace of one's own", SignedIn, 201, open),
+  limitAddress(policies.registerByAddress),
+  body(Registration),
+  async (c) => c.json(await identity.register(c.var.identity, c.req.valid("json")), 201),
+)
+
+authRoutes.post(
+  "/auth/login",
+  operation("Sign in", SignedIn, 200, open),
+  limitAddress(policies.loginByAddress),
+  body(Credentials),
+  limitRate(policies.loginByAccount, (c) => sha256((c.req.valid("json" as never) as { email: string }).email)),
+  async (c) => c.json(await identity.login(c.var.identity, c.req.valid("json"))),
+)
+
+authRoutes.post(
+  "/auth/refresh",
+  operation("Exchange a refresh token for the next pair of tokens", Tokens, 200, open),
+  limitAddress(policies.refreshByAddress),
+  body(RefreshRequest),
+  async (c) => c.json(await identity.refresh(c.var.identity, c.req.valid("json").refreshToken)),
+)
+
+authRoutes.post(
+  "/auth/logout",
+  operation("End this session", null, 204, {
+    ...open,
+    description: "Named by the access token, or by `refreshToken` when that has expired.",
+  }),
+  body(LogoutRequest),
+  async (c) => {
+    await devices.logout(c.var.identity, bearerToken(c.req.header("authorization")), c.req.valid("json").refreshToken)
+    return c.body(null, 204)
+  },
+)
+
+authRoutes.get(
+  "/auth/sessions",
+  authenticate(),
+  operation("List the devices that are signed in", SessionList),
+  async (c) => c.json({ data: await devices.listSessions(c.var.identity, c.var.ctx.actor) }),
+)
+
+authRoutes.delete(
+  "/auth/sessions/:sessionId",
+  authenticate(),
+  operation("Sign a device out"),
+  params(SessionPath),
+  async (c) => {
+    await devices.endSession(c.var.identity, c.var.ctx.actor, c.req.valid("param").sessionId)
+    return c.body(null, 204)
+  },
+)

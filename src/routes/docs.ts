@@ -1,0 +1,57 @@
+import { Hono } from "hono"
+import { html } from "hono/html"
+import * as z from "zod"
+import { pageSecurityHeaders } from "../gateway/security-headers.ts"
+import type { AppEnv } from "../http/context.ts"
+import { operation } from "../http/contract.ts"
+import { openApi } from "../http/openapi.ts"
+import { fnv1a } from "../lib/hash.ts"
+
+const open = { isPublic: true }
+const shared = "public, max-age=60, stale-while-revalidate=86400"
+
+/** The description of every route of `app`, for programs and for people. Everything the page needs is served from here. */
+export function docsRoutes(app: Hono<AppEnv>) {
+  const routes = new Hono<AppEnv>()
+  let document: { text: string; etag: string } | undefined
+
+  routes.get("/openapi.json", operation("This description", z.looseObject({ openapi: z.string() }), 200, open), (c) => {
+    if (!document) {
+      const text = JSON.stringify(openApi(app, c.var.instance.settings.VERSION))
+      document = { text, etag: `"${fnv1a(text)}"` }
+    }
+    c.header("etag", document.etag)
+    c.header("cache-control", shared)
+    if (c.req.header("if-none-match")?.includes(document.etag)) return c.body(null, 304)
+    return c.body(document.text, 200, { "content-type": "application/json" })
+  })
+
+  routes.get("/docs", pageSecurityHeaders(), (c) => {
+    c.header("cache-control", shared)
+    return c.html(html`<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>Edgewise API</title>
+    <link rel="icon" href="data:," />
+    <link rel="stylesheet" href="/docs/assets/swagger-ui.css" />
+  </head>
+  <body>
+    <div id="reference"></div>
+    <noscript>This page needs JavaScript; the same is at <a href="/openapi.json">/openapi.json</a>.</noscript>
+    <script src="/docs/assets/swagger-ui-bundle.js"></script>
+    <script src="/docs/assets/reference.js"></script>
+  </body>
+</html>`)
+  })
+
+  routes.get("/docs/assets/:name", pageSecurityHeaders(), async (c) => {
+    const asset = await c.env.ASSETS.fetch(new Request(c.req.url, { headers: c.req.raw.headers }))
+    if (asset.status === 404) return c.notFound()
+    return new Response(asset.body, asset)
+  })
+
+  routes.get("/", (c) => c.redirect("/docs", 302))
+  return routes
+}

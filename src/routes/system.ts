@@ -1,0 +1,40 @@
+import { sql } from "drizzle-orm"
+import { Hono } from "hono"
+import { Health, Jwks, Liveness } from "../contracts/health.ts"
+import { heads } from "../db/sqlite.ts"
+import type { AppEnv } from "../http/context.ts"
+import { operation } from "../http/contract.ts"
+import { checkHealth } from "../observability/health.ts"
+
+export const systemRoutes = new Hono<AppEnv>()
+
+const open = { isPublic: true }
+
+systemRoutes.get("/health", operation("Whether everything that is needed works", Health, 200, open), async (c) => {
+  const { instance, db } = c.var
+  const checks = {
+    // Of a real table, so that a database without its migrations is found out.
+    database: () =>
+      db.read(
+        db.sql
+          .select({ one: sql<number>`1`.as("one") })
+          .from(heads)
+          .limit(1),
+      ),
+    objects: () => c.env.RATE_LIMITER.getByName("health").ping(),
+  }
+  const { settings, startedAt, now } = instance
+  const health = await checkHealth(checks, { version: settings.VERSION, startedAt, now })
+  c.header("cache-control", "no-store")
+  return c.json(health, health.status === "unhealthy" ? 503 : 200)
+})
+
+systemRoutes.get("/health/live", operation("Whether the Worker answers at all", Liveness, 200, open), (c) => {
+  c.header("cache-control", "no-store")
+  return c.json({ status: "alive" })
+})
+
+systemRoutes.get("/.well-known/jwks.json", operation("The public keys of access tokens", Jwks, 200, open), (c) => {
+  c.header("cache-control", "public, max-age=300, stale-while-revalidate=3600")
+  return c.json(c.var.instance.tokens.jwks)
+})

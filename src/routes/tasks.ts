@@ -1,0 +1,80 @@
+import { Hono } from "hono"
+import { ProjectPath } from "../contracts/projects.ts"
+import {
+  NewTask,
+  NewTasks,
+  OneTaskQuery,
+  ProjectTaskQuery,
+  Task,
+  TaskAnswer,
+  TaskList,
+  TaskPage,
+  TaskPatch,
+  TaskPath,
+  TaskQuery,
+} from "../contracts/tasks.ts"
+import { createTask, createTasks } from "../domain/task-creation.ts"
+import { listProjectTasks, listTasks } from "../domain/task-lists.ts"
+import * as tasks from "../domain/tasks.ts"
+import { conditional, expectedRevision } from "../http/conditional.ts"
+import type { AppEnv } from "../http/context.ts"
+import { body, operation, params, query } from "../http/contract.ts"
+import { created } from "../http/created.ts"
+import { page } from "../http/pagination.ts"
+
+export const taskRoutes = new Hono<AppEnv>()
+
+taskRoutes.get("/tasks", operation("List tasks", TaskPage), query(TaskQuery), async (c) =>
+  page(c, await listTasks(c.var.ctx, c.req.valid("query"))),
+)
+
+taskRoutes.get(
+  "/projects/:projectId/tasks",
+  operation("List the tasks of a project", TaskPage),
+  params(ProjectPath),
+  query(ProjectTaskQuery),
+  async (c) => page(c, await listProjectTasks(c.var.ctx, c.req.valid("param").projectId, c.req.valid("query"))),
+)
+
+taskRoutes.post("/tasks", operation("Create a task", Task, 201), body(NewTask), async (c) =>
+  created(c, await createTask(c.var.ctx, c.req.valid("json"))),
+)
+
+taskRoutes.post(
+  "/tasks/bulk",
+  operation("Create up to 100 tasks, all or none", TaskList, 201),
+  body(NewTasks),
+  async (c) => c.json({ data: await createTasks(c.var.ctx, c.req.valid("json").tasks) }, 201),
+)
+
+taskRoutes.get(
+  "/tasks/:idOrKey",
+  operation("Get a task", TaskAnswer),
+  params(TaskPath),
+  query(OneTaskQuery),
+  async (c) => {
+    const { task, ...tag } = await tasks.viewTask(c.var.ctx, c.req.valid("param").idOrKey, c.req.valid("query"))
+    return conditional(c, task, tag)
+  },
+)
+
+taskRoutes.patch("/tasks/:idOrKey", operation("Change a task", Task), params(TaskPath), body(TaskPatch), async (c) => {
+  const { revision, ...patch } = c.req.valid("json")
+  const task = await tasks.updateTask(c.var.ctx, c.req.valid("param").idOrKey, patch, expectedRevision(c, revision))
+  return conditional(c, task, task)
+})
+
+taskRoutes.delete("/tasks/:idOrKey", operation("Delete a task"), params(TaskPath), async (c) => {
+  await tasks.deleteTask(c.var.ctx, c.req.valid("param").idOrKey, expectedRevision(c))
+  return c.body(null, 204)
+})
+
+taskRoutes.put("/tasks/:idOrKey/closure", operation("Close a task", Task), params(TaskPath), async (c) => {
+  const task = await tasks.closeTask(c.var.ctx, c.req.valid("param").idOrKey, expectedRevision(c))
+  return conditional(c, task, task)
+})
+
+taskRoutes.delete("/tasks/:idOrKey/closure", operation("Reopen a task", Task), params(TaskPath), async (c) => {
+  const task = await tasks.reopenTask(c.var.ctx, c.req.valid("param").idOrKey, expectedRevision(c))
+  return conditional(c, task, task)
+})

@@ -1,0 +1,39 @@
+import type { Hono } from "hono"
+import { createApp } from "./app.ts"
+import { type Bindings, SettingsError } from "./env.ts"
+import type { AppEnv } from "./http/context.ts"
+import { openInstance } from "./instance.ts"
+
+export { UserHub } from "./hub/user-hub.ts"
+export { RateLimiter } from "./limits/rate-limiter.ts"
+
+let app: Hono<AppEnv> | undefined
+
+export default {
+  async fetch(request, env, ctx) {
+    try {
+      // The first requests of an isolate may each open it; none waits for another's promise.
+      app ??= createApp(await openInstance(env))
+    } catch (error) {
+      if (error instanceof SettingsError) return misconfigured(error)
+      throw error
+    }
+    return app.fetch(request, env, ctx)
+  },
+} satisfies ExportedHandler<Bindings>
+
+/** A deployment with wrong settings serves nothing; which ones they are stands in the log, not in the answer. */
+function misconfigured(error: SettingsError): Response {
+  console.error(JSON.stringify({ level: "error", error: `${error.name}: ${error.message}` }))
+  const problem = {
+    type: "urn:edgewise:problem:unavailable",
+    title: "Misconfigured",
+    status: 503,
+    code: "unavailable",
+    detail: "This deployment is misconfigured; its log says which setting is wrong",
+  }
+  return new Response(JSON.stringify(problem), {
+    status: 503,
+    headers: { "content-type": "application/problem+json", "retry-after": "60", "cache-control": "no-store" },
+  })
+}
