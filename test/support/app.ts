@@ -1,0 +1,35 @@
+import { env } from "cloudflare:workers"
+import type { Hono } from "hono"
+import { createApp } from "../../src/app.ts"
+import type { AppEnv } from "../../src/http/context.ts"
+import { type Instance, openInstance } from "../../src/instance.ts"
+import { scryptHasher } from "../../src/lib/passwords.ts"
+import type { AccessLine } from "../../src/observability/log.ts"
+
+/** The real app over the real bindings, where a test may put something of its own in between. */
+export type TestApp = {
+  fetch(path: string, init?: RequestInit): Promise<Response>
+  instance: Instance
+  hono: Hono<AppEnv>
+  /** What it logged, newest last. */
+  lines: AccessLine[]
+}
+
+type Parts = Partial<Instance> & { db?: D1Database }
+
+// Tests register many people; only those about passwords spend the time that a real hash costs.
+const cheapHasher = scryptHasher({ cost: { ln: 1, r: 1, p: 1 } })
+
+export async function openApp({ db = env.DB, ...parts }: Parts = {}): Promise<TestApp> {
+  const opened = await openInstance(env)
+  const lines: AccessLine[] = []
+  const log = (line: AccessLine) => void lines.push(line)
+  const instance: Instance = { ...opened, hasher: cheapHasher, log, ...parts }
+  const hono = createApp(instance)
+  return {
+    instance,
+    hono,
+    lines,
+    fetch: async (path, init) => hono.fetch(new Request(`https://edgewise.test${path}`, init), { ...env, DB: db }),
+  }
+}
