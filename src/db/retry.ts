@@ -16,7 +16,8 @@ export const backoffMs = (n: number, random = Math.random): number => random() *
 
 /**
  * Runs `attempt` (told its number, from 1) until it answers, within a deadline each. Only a broken connection and a
- * missed deadline are tried again, so `attempt` must be safe to repeat after an unknown outcome. Throws DbError.
+ * missed deadline are tried again, so `attempt` must be safe to repeat after an unknown outcome. Throws DbError for a
+ * fault that has a name, and whatever else `attempt` throws as it is.
  */
 export async function withRetries<T>(rules: RetryRules, attempt: (n: number) => Promise<T>): Promise<T> {
   for (let n = 1; ; n += 1) {
@@ -24,7 +25,8 @@ export async function withRetries<T>(rules: RetryRules, attempt: (n: number) => 
       return await within(rules.deadlineMs, attempt(n))
     } catch (error) {
       const fault = classify(error)
-      if (!isTransient(fault) || n >= rules.attempts) throw error instanceof DbError ? error : new DbError(fault, error)
+      if (fault.kind === "unknown" || error instanceof DbError) throw error
+      if (!isTransient(fault) || n >= rules.attempts) throw new DbError(fault, error)
       await rules.sleep(backoffMs(n + 1))
     }
   }

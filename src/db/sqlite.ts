@@ -183,9 +183,9 @@ export const events = sqliteTable(
     /** The subject's human key (WEB-42), where it has one. */
     subjectKey: text("subject_key"),
     // These two are taken by subquery inside the commit. Null, and so a refusal of the whole commit, is what they are
-    // when the row was not written as planned or the actor may no longer do this.
-    revision: integer("revision").notNull(),
+    // when the actor may no longer do this or the row was not written as planned; the first of them is told.
     actorRole: text("actor_role").notNull(),
+    revision: integer("revision").notNull(),
     actorId: text("actor_id").notNull(),
     source: text("source").notNull(),
     projectId: text("project_id"),
