@@ -27,7 +27,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
 
   app.use(openRequest(instance))
   app.use(accessLog())
-  app.use(securityHeaders())
+  app.use(except(["/docs", "/docs/*"], securityHeaders()))
   app.use(crossOrigin())
 
   app.route("/", systemRoutes)

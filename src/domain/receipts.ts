@@ -40,6 +40,9 @@ export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): P
       .where(and(eq(events.workspaceId, ctx.workspaceId), between(events.seq, receipt.firstSeq, receipt.lastSeq)))
       .orderBy(asc(events.seq)),
   )
-  const views = created.map(({ key: subjectKey, data }) => ({ ...data.after, key: subjectKey }))
+  const views = created.map(({ key: subjectKey, data }) => {
+    const { id, ...rest } = data.after ?? {}
+    return { id, key: subjectKey, ...rest }
+  })
   return { kind: receipt.answer, body: receipt.answer === "created" ? (views[0] ?? null) : { data: views } }
 }

@@ -15,5 +15,7 @@ export const identifyDevice = () =>
       address: clientAddress(c.req.header("cf-connecting-ip")),
     }
     c.set("identity", { db, now, newId, hasher, tokens, sessions, device })
+    // Answers here hold tokens or speak of them.
+    c.header("cache-control", "no-store")
     await next()
   })

@@ -1,13 +1,14 @@
 import type { Context } from "hono"
 import { createMiddleware } from "hono/factory"
 import type { Idempotency } from "../domain/ctx.ts"
-import { invalid } from "../domain/errors.ts"
+import { DomainError, invalid } from "../domain/errors.ts"
 import { findReplay, type Replay } from "../domain/receipts.ts"
 import type { AppEnv } from "../http/context.ts"
 import { created } from "../http/created.ts"
 import { onError } from "../http/problem.ts"
 import { sha256 } from "../lib/hmac.ts"
 
+const headersOfRefusals = ["content-type", "cache-control", "retry-after", "www-authenticate"]
 const writes = new Set(["POST", "PUT", "PATCH", "DELETE"])
 
 /**
@@ -28,29 +29,22 @@ export const replay = () =>
   })
 
 async function answerAgain(c: Context<AppEnv>, idempotency: Idempotency): Promise<Response | null> {
-  const { error } = c
+  let found: Replay | null
   try {
-    const found = await findReplay(c.var.ctx, idempotency)
-    if (!found) return null
-    c.error = undefined
-    // The refusal's own headers must not stay on the answer.
-    c.res = new Response(null, { headers: kept(c.res.headers) })
-    c.header("idempotency-replayed", "true")
-    c.set("replayed", true)
-    return respond(c, found)
-  } catch (lookupError) {
+    found = await findReplay(c.var.ctx, idempotency)
+  } catch (error) {
     // A reused key is the caller's mistake; a lookup that failed itself leaves the refusal as it was.
-    const isMistake = lookupError instanceof Error && "code" in lookupError && lookupError.code === "invalid_input"
-    if (!isMistake) return null
-    c.error = lookupError
-    return onError(lookupError, c)
-  } finally {
-    c.error ??= c.var.replayed ? undefined : error
+    if (!(error instanceof DomainError)) return null
+    c.error = error
+    return onError(error, c)
   }
+  if (!found) return null
+  c.error = undefined
+  for (const name of headersOfRefusals) c.header(name, undefined)
+  c.header("idempotency-replayed", "true")
+  c.set("replayed", true)
+  return respond(c, found)
 }
-
-const kept = (headers: Headers) =>
-  [...headers].filter(([name]) => !["content-type", "content-length", "retry-after", "cache-control"].includes(name))
 
 function respond(c: Context<AppEnv>, { kind, body }: Replay): Response {
   switch (kind) {

@@ -1,0 +1,183 @@
+import { beforeAll, describe, expect, it } from "vitest"
+import type { Contract, Described } from "../../src/http/contract.ts"
+import { kContract } from "../../src/http/contract.ts"
+import { type Caller, newCaller, newProject, newTask, pointersIn, problemIn, sharedApp } from "../support/caller.ts"
+
+// What every route owes to whoever calls it wrongly. The routes are read off the app, so a new one cannot be forgotten.
+
+type Endpoint = { method: string; path: string; contracts: Contract[] }
+
+let ada: Caller
+let eve: Caller
+let endpoints: Endpoint[]
+let names: Record<string, string>
+
+beforeAll(async () => {
+  ada = await newCaller()
+  eve = await newCaller()
+  const task = await newTask(ada)
+  const project = await newProject(ada)
+  names = { idOrKey: task.id, projectId: project.id, sessionId: "ses_01j00000000000000000000000", name: "x" }
+  const { hono } = await sharedApp()
+  const described = hono.routes.flatMap(({ method, path, handler }) => {
+    const contract = (handler as Described)[kContract]
+    return contract ? [{ method, path, contract }] : []
+  })
+  endpoints = [...Map.groupBy(described, ({ method, path }) => `${method} ${path}`).values()].map((group) => ({
+    method: group[0]?.method ?? "",
+    path: group[0]?.path ?? "",
+    contracts: group.map(({ contract }) => contract),
+  }))
+})
+
+const pathOf = ({ path }: Endpoint) => path.replaceAll(/:(\w+)/g, (_, name: string) => names[name] ?? name)
+const nameOf = ({ method, path }: Endpoint) => `${method} ${path}`
+const isPublic = ({ contracts }: Endpoint) =>
+  contracts.some((contract) => contract.kind === "operation" && contract.isPublic)
+const takes = (target: string) => (endpoint: Endpoint) =>
+  endpoint.contracts.some((contract) => contract.kind === "input" && contract.target === target)
+
+const send = async (
+  caller: Caller,
+  endpoint: Endpoint,
+  body: BodyInit | undefined,
+  headers: Record<string, string> = {},
+) =>
+  caller.app.fetch(pathOf(endpoint), {
+    method: endpoint.method,
+    headers: { authorization: `Bearer ${caller.accessToken}`, "cf-connecting-ip": crypto.randomUUID(), ...headers },
+    ...(body !== undefined && { body }),
+  })
+
+const json = { "content-type": "application/json" }
+
+describe("every route", () => {
+  it("is known to this test", () => {
+    expect(endpoints.length).toBeGreaterThanOrEqual(27)
+  })
+
+  it("that is not public answers 401 with WWW-Authenticate to whoever has no token", async () => {
+    const closed = endpoints.filter((endpoint) => !isPublic(endpoint))
+    expect(closed.length).toBeGreaterThanOrEqual(19)
+    for (const endpoint of closed) {
+      const answer = await (await sharedApp()).fetch(pathOf(endpoint), { method: endpoint.method })
+      expect((await problemIn(answer, 401)).code, nameOf(endpoint)).toBe("unauthenticated")
+      expect(answer.headers.get("www-authenticate"), nameOf(endpoint)).toBe('Bearer realm="edgewise"')
+    }
+  })
+
+  it("that names a row does not know it in another workspace", async () => {
+    const named = endpoints.filter(({ path }) => /:(idOrKey|projectId|sessionId)/.test(path))
+    expect(named.length).toBeGreaterThanOrEqual(9)
+    for (const endpoint of named) {
+      const answer = await send(eve, endpoint, takes("json")(endpoint) ? "{}" : undefined, json)
+      await problemIn(answer, 404)
+    }
+  })
+
+  it("that takes a body refuses what is not JSON with 400", async () => {
+    for (const endpoint of endpoints.filter(takes("json"))) {
+      for (const body of ["{", "", "undefined", '{"a":1}}', "[1,", '"\\x"']) {
+        expect((await problemIn(await send(ada, endpoint, body, json), 400)).code, nameOf(endpoint)).toBe("malformed")
+      }
+    }
+  })
+
+  it("that takes a body refuses another media type with 415", async () => {
+    for (const endpoint of endpoints.filter(takes("json"))) {
+      for (const type of [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonish",
+        "multipart/form-data; boundary=x",
+      ]) {
+        const answer = await send(ada, endpoint, "{}", { "content-type": type })
+        expect((await problemIn(answer, 415)).code, nameOf(endpoint)).toBe("unsupported_media_type")
+      }
+    }
+  })
+
+  it("that takes a body refuses what is no object, and a field that it does not know, with 422", async () => {
+    for (const endpoint of endpoints.filter(takes("json"))) {
+      for (const body of ["null", "[]", "7", '"text"', "true"]) {
+        expect((await problemIn(await send(ada, endpoint, body, json), 422)).code, nameOf(endpoint)).toBe(
+          "invalid_input",
+        )
+      }
+      expect(await pointersIn(await send(ada, endpoint, '{"a/b~c":1}', json)), nameOf(endpoint)).toContain("/a~1b~0c")
+    }
+  })
+
+  it("that takes a body refuses one that is too large with 413, declared or streamed", async () => {
+    const large = JSON.stringify({ title: "x".repeat(1_100_000) })
+    for (const endpoint of endpoints.filter(takes("json"))) {
+      expect((await problemIn(await send(ada, endpoint, large, json), 413)).code, nameOf(endpoint)).toBe("too_large")
+      const answer = await send(ada, endpoint, new Blob([large]).stream(), json)
+      expect((await problemIn(answer, 413)).code, nameOf(endpoint)).toBe("too_large")
+    }
+  })
+
+  it("that takes a query refuses a parameter that it does not know, and one that is there twice", async () => {
+    for (const endpoint of endpoints.filter(takes("query"))) {
+      const unknown = { ...endpoint, path: `${endpoint.path}?colour=red` }
+      expect(await pointersIn(await send(ada, unknown, undefined)), nameOf(endpoint)).toEqual(["?colour"])
+      if (endpoint.path.includes(":idOrKey")) continue
+      const twice = { ...endpoint, path: `${endpoint.path}?limit=1&limit=2` }
+      expect(await pointersIn(await send(ada, twice, undefined)), nameOf(endpoint)).toEqual(["?limit"])
+    }
+  })
+
+  it("answers 405 with Allow to another method, and 404 where there is nothing", async () => {
+    const answer = await ada.put("/api/v1/tasks")
+    expect((await problemIn(answer, 405)).code).toBe("method_not_allowed")
+    expect(answer.headers.get("allow")).toBe("GET, POST")
+    await problemIn(await ada.get("/api/v1/nothing"), 404)
+    await problemIn(await ada.get("/nothing"), 404)
+  })
+
+  it("never answers 500, whatever JSON it gets", async () => {
+    const nasty: unknown[] = [
+      { title: { $gt: "" } },
+      { tasks: [null] },
+      { tasks: Array.from({ length: 200 }, () => 1) },
+      { projectId: "prj_zzzzzzzzzzzzzzzzzzzzzzzzzz", title: "\ud800" },
+      { revision: -1 },
+      { revision: 1e308 },
+      { revision: Number.MAX_SAFE_INTEGER + 2 },
+      { email: "\u0000@x.y", password: "\ud800".repeat(9), name: "\u0000" },
+      { refreshToken: `ewr_${"x".repeat(400)}` },
+      { ["__proto__"]: { admin: true } },
+      { due: { at: "9999-12-31T23:59:59.999+14:00" }, title: "x", projectId: ada.inboxId },
+      { due: { date: "9999-12-31" }, title: "x", projectId: ada.inboxId },
+    ]
+    for (const endpoint of endpoints.filter(takes("json"))) {
+      for (const body of nasty) {
+        const answer = await send(ada, endpoint, JSON.stringify(body), json)
+        expect(answer.status, `${nameOf(endpoint)} ${JSON.stringify(body)}`).toBeLessThan(500)
+      }
+    }
+  })
+})
+
+describe("a problem", () => {
+  it("names the request, which the log knows too, and its headers survive", async () => {
+    const answer = await ada.get("/api/v1/tasks/none")
+    const problem = await problemIn(answer, 404)
+    const requestId = answer.headers.get("x-request-id")
+    expect(problem).toMatchObject({
+      type: "urn:edgewise:problem:not_found",
+      title: "Not found",
+      status: 404,
+      code: "not_found",
+    })
+    expect(problem.instance).toBe(`urn:edgewise:request:${requestId}`)
+    expect(answer.headers.get("cache-control")).toBe("no-store")
+    expect(answer.headers.get("access-control-allow-origin")).toBe("*")
+    expect(ada.app.lines.at(-1)).toMatchObject({
+      requestId,
+      status: 404,
+      problem: "not_found",
+      route: "/api/v1/tasks/:idOrKey",
+    })
+  })
+})
