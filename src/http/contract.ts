@@ -60,7 +60,19 @@ export function body<Schema extends z.ZodType>(schema: Schema) {
     requireJson(c)
     return validate(c, next)
   }
-  return tagged(handler, { kind: "input", target: "json", schema, isOptional: schema.safeParse({}).success })
+  return tagged(handler, { kind: "input", target: "json", schema, isOptional: false })
+}
+
+/** A JSON body that may be left out altogether, which means `{}`. */
+export function optionalBody<Schema extends z.ZodType>(schema: Schema) {
+  const given = body(schema)
+  const handler: typeof given = async (c, next) => {
+    const isAbsent = c.req.raw.body === null || c.req.header("content-length") === "0"
+    if (!isAbsent) return given(c, next)
+    c.req.addValidatedData("json", schema.parse({}) as object)
+    return next()
+  }
+  return tagged(handler, { kind: "input", target: "json", schema, isOptional: true })
 }
 
 export function query<Schema extends z.ZodType>(schema: Schema) {

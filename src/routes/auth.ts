@@ -15,7 +15,7 @@ import { authenticate, bearerToken } from "../gateway/authenticate.ts"
 import { identifyDevice } from "../gateway/identify-device.ts"
 import { limitAddress, limitRate } from "../gateway/limit-rate.ts"
 import type { AppEnv } from "../http/context.ts"
-import { body, operation, params } from "../http/contract.ts"
+import { body, operation, optionalBody, params } from "../http/contract.ts"
 import { sha256 } from "../lib/hmac.ts"
 import { policies } from "../limits/policies.ts"
 
@@ -56,7 +56,7 @@ authRoutes.post(
     ...open,
     description: "Named by the access token, or by `refreshToken` when that has expired.",
   }),
-  body(LogoutRequest),
+  optionalBody(LogoutRequest),
   async (c) => {
     await devices.logout(c.var.identity, bearerToken(c.req.header("authorization")), c.req.valid("json").refreshToken)
     return c.body(null, 204)
