@@ -1,4 +1,5 @@
 import * as z from "zod"
+import manifest from "../package.json" with { type: "json" }
 import type { UserHub } from "./hub/user-hub.ts"
 import type { RateLimiter } from "./limits/rate-limiter.ts"
 
@@ -40,7 +41,7 @@ const privateKey = jsonText.pipe(
 const settingsSchema = z
   .object({
     ENVIRONMENT: z.enum(["production", "preview", "development"]).default("production"),
-    VERSION: z.string().default("0.1.0"),
+    VERSION: z.string().default(manifest.version),
     ISSUER: z.string().min(1).default("edgewise"),
     RATE_LIMITS: z.enum(["standard", "relaxed"]).default("standard"),
     LOG_SAMPLE_RATE: z.coerce.number().min(0).max(1).default(0.1),

@@ -1,4 +1,4 @@
-import type { Context } from "hono"
+import type { Context, Input } from "hono"
 import { createMiddleware } from "hono/factory"
 import { DomainError } from "../domain/errors.ts"
 import type { AppEnv } from "../http/context.ts"
@@ -7,14 +7,15 @@ import { addressKey, type Verdict } from "../limits/limiter.ts"
 import type { Policy } from "../limits/policies.ts"
 import { clientAddress } from "./identify-device.ts"
 
-type KeyOf = (c: Context<AppEnv>) => string | Promise<string>
+/** What a request is counted under. `Validated` is what an earlier middleware has checked. */
+type KeyOf<Validated extends Input> = (c: Context<AppEnv, string, Validated>) => string | Promise<string>
 
 /**
  * Refuses what goes beyond a policy, and says how much is left in the form of the IETF draft
  * (draft-ietf-httpapi-ratelimit-headers). Fails closed: without its engine nobody signs in.
  */
-export const limitRate = (policy: Policy, keyOf: KeyOf) =>
-  createMiddleware<AppEnv>(async function limitRate(c, next) {
+export const limitRate = <Validated extends Input = Input>(policy: Policy, keyOf: KeyOf<Validated>) =>
+  createMiddleware<AppEnv, string, Validated>(async function limitRate(c, next) {
     const verdict = await c.var.instance.limiter.take(policy, await keyOf(c)).catch((cause: unknown) => {
       throw new DomainError("unavailable", "The rate limiter does not answer", { retryAfter: 5, cause })
     })

@@ -38,7 +38,7 @@ authRoutes.post(
   operation("Sign in", SignedIn, 200, open),
   limitAddress(policies.loginByAddress),
   body(Credentials),
-  limitRate(policies.loginByAccount, (c) => sha256((c.req.valid("json" as never) as { email: string }).email)),
+  limitRate<{ out: { json: { email: string } } }>(policies.loginByAccount, (c) => sha256(c.req.valid("json").email)),
   async (c) => c.json(await identity.login(c.var.identity, c.req.valid("json"))),
 )
 
