@@ -1,10 +1,9 @@
 import { and, eq, gte, lt, lte, type SQL, sql } from "drizzle-orm"
-import type { BatchResponse } from "drizzle-orm/batch"
 import type { Role } from "../lib/access-token.ts"
 import { day } from "../lib/time.ts"
-import type { Sql, Statement } from "./db.ts"
 import { classify } from "./errors.ts"
 import { given, insertRows } from "./rows.ts"
+import type { Run, Sql, Statement } from "./sql.ts"
 import { type EventData, events, heads, members, projects, receipts, tasks } from "./sqlite.ts"
 
 export const receiptLife = 7 * day
@@ -78,10 +77,6 @@ function guardOf({ table, columns }: { table: string; columns: string[] }): Refu
   if (table === "receipts") return { reason: "receipt" }
   return null
 }
-
-type Run = <const Queries extends readonly [Statement, ...Statement[]]>(
-  queries: Queries,
-) => Promise<BatchResponse<Queries>>
 
 /** Runs the commit as one batch. Throws what the database throws. */
 export async function commitOnce(db: Sql, run: Run, commit: Commit): Promise<Committed> {

@@ -1,16 +1,10 @@
-import type { BatchItem, BatchResponse } from "drizzle-orm/batch"
+import type { BatchResponse } from "drizzle-orm/batch"
 import { drizzle } from "drizzle-orm/d1"
-import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core"
 import { second } from "../lib/time.ts"
 import { type Commit, type Committed, commitOnce, findCommitted, refusalOf } from "./commit.ts"
 import { DbError } from "./errors.ts"
 import { type RetryRules, withRetries } from "./retry.ts"
-
-/** Builds statements. They run through `read`, `write` and `commit`, and nowhere else, so that every trip is counted. */
-export type Sql = BaseSQLiteDatabase<"async", D1Result, Record<string, never>>
-
-export type Statement = BatchItem<"sqlite">
-type Statements = readonly [Statement, ...Statement[]]
+import type { Run, Sql, Statements } from "./sql.ts"
 
 /** What a request has cost so far. */
 export type Meter = { trips: number; rowsRead: number; rowsWritten: number; ms: number }
@@ -39,8 +33,7 @@ export function openDb(
   const client = drizzle(metered(binding, meter))
   const sql = client as unknown as Sql
   const rules = (deadlineMs: number): RetryRules => ({ attempts: 3, deadlineMs, sleep })
-  const run = <const Queries extends Statements>(queries: Queries) =>
-    client.batch(queries as never) as Promise<BatchResponse<Queries>>
+  const run: Run = (batch) => client.batch(batch as never) as never
 
   return {
     sql,

@@ -1,6 +1,6 @@
 import { getTableColumns, type InferInsertModel, type SQL, sql } from "drizzle-orm"
 import type { SQLiteTable } from "drizzle-orm/sqlite-core"
-import type { Sql } from "./db.ts"
+import type { Sql } from "./sql.ts"
 
 // Many rows travel as one JSON parameter: a statement's text stays the same however many there are, and D1 takes no
 // more than 100 parameters. What differs by dialect about that is in this file.

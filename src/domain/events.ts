@@ -1,7 +1,7 @@
 import { and, asc, eq, gt } from "drizzle-orm"
 import type { EventView } from "../contracts/events.ts"
 import { type Answer, type Change, CommitRefused, type Committed } from "../db/commit.ts"
-import type { Statement } from "../db/db.ts"
+import type { Statement } from "../db/sql.ts"
 import { events } from "../db/sqlite.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"

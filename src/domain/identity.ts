@@ -7,6 +7,7 @@ import { isCommonPassword } from "../lib/common-passwords.ts"
 import { rfc3339, second } from "../lib/time.ts"
 import type { IdentityCtx } from "./ctx.ts"
 import { DomainError, type FieldError, invalid } from "./errors.ts"
+import { untilUncontested } from "./events.ts"
 import { asMember, foundWorkspace, renameMember } from "./workspaces.ts"
 
 type User = typeof users.$inferSelect
@@ -25,8 +26,10 @@ type Registration = { email: string; password: string; name: string }
 /** Why a password is refused, if it is. Its length has been checked already. */
 export function passwordErrors({ email, password }: Pick<Registration, "email" | "password">): FieldError[] {
   const told = (detail: string) => [{ pointer: "/password", detail }]
-  if (password.toLowerCase() === email) return told("must not be the e-mail address")
-  if (isCommonPassword(password)) return told("is one of the most common passwords")
+  // In the form that is hashed: full-width letters make no other password.
+  const plain = password.normalize("NFKC")
+  if (plain.toLowerCase() === email) return told("must not be the e-mail address")
+  if (isCommonPassword(plain)) return told("is one of the most common passwords")
   return []
 }
 
@@ -136,15 +139,17 @@ async function rehash(ctx: IdentityCtx, email: string, password: string): Promis
 }
 
 /** The user's role, after repairing what a crash between directory and workspace may have left undone. */
-async function enterWorkspace(ctx: IdentityCtx, user: User, workspace: Workspace): Promise<Role> {
-  const { member, isFounded } = await findMember(ctx, user.id, workspace.id)
-  if (member) {
-    if (member.name !== user.name) await renameMember(asMember(ctx, member), member, user.name)
-    return member.role
-  }
-  if (isFounded) throw new DomainError("forbidden", "You are no longer a member of this workspace")
-  await foundWorkspace(ctx, user, workspace)
-  return "owner"
+function enterWorkspace(ctx: IdentityCtx, user: User, workspace: Workspace): Promise<Role> {
+  return untilUncontested(async () => {
+    const { member, isFounded } = await findMember(ctx, user.id, workspace.id)
+    if (member) {
+      if (member.name !== user.name) await renameMember(asMember(ctx, member), member, user.name)
+      return member.role
+    }
+    if (isFounded) throw new DomainError("forbidden", "You are no longer a member of this workspace")
+    await foundWorkspace(ctx, user, workspace)
+    return "owner"
+  })
 }
 
 /** The membership, and whether the workspace has had its first commit. */

@@ -1,4 +1,4 @@
-import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
+import { and, eq, type SQL, sql } from "drizzle-orm"
 import type { TaskAnswerView, TaskQueryInput, taskSorts } from "../contracts/tasks.ts"
 import { type Scan, scanPage } from "../db/scan.ts"
 import { heads, members, projects, taskAssignees, tasks } from "../db/sqlite.ts"
@@ -26,10 +26,13 @@ const keyTypes = { position: "string", created: "string", updated: "number", due
 type Filters = Omit<TaskQueryInput, "sort" | "limit" | "cursor" | "fields" | "include">
 type Scope = { kind: ScopeKind; id: string; filters: Filters }
 
+const assignedTo = (ctx: Pick<Ctx, "actor">, assignee: Filters["assignee"]) =>
+  assignee === "me" ? ctx.actor.userId : assignee
+
 /** The narrowest thing that the query names is the scope; whatever else it names filters. */
 export function scopeOf(ctx: Pick<Ctx, "workspaceId" | "actor">, query: Filters): Scope {
   const { project, parent, assignee, ...rest } = query
-  const assigned = assignee === "me" ? ctx.actor.userId : assignee
+  const assigned = assignedTo(ctx, assignee)
   if (parent) return { kind: "parent", id: parent, filters: { ...rest, project, assignee: assigned } }
   if (project) return { kind: "project", id: project, filters: { ...rest, assignee: assigned } }
   if (assigned) return { kind: "assignee", id: assigned, filters: rest }
@@ -40,18 +43,27 @@ function sortOf(kind: ScopeKind, asked: TaskQueryInput["sort"]) {
   const legal: readonly Sort[] = taskLists[kind]
   const sort = parseSort<Sort>(asked ?? taskLists[kind][0])
   if (!legal.includes(sort.by)) {
-    throw invalid({ pointer: "?sort", detail: `a list of a ${kind} can be sorted by ${legal.join(", ")}` })
+    const article = kind === "assignee" ? "an" : "a"
+    throw invalid({ pointer: "?sort", detail: `a list of ${article} ${kind} can be sorted by ${legal.join(", ")}` })
   }
   return sort
 }
 
-const unknownScope = (kind: ScopeKind): DomainError =>
-  invalid({ pointer: `?${kind}`, detail: kind === "assignee" ? "There is no such member" : `There is no such ${kind}` })
+const nameable = ["project", "parent", "assignee"] as const
+type Named = (typeof nameable)[number]
+
+const unknown = (names: Named[]): DomainError =>
+  invalid(
+    ...names.map((name) => ({
+      pointer: `?${name}`,
+      detail: `There is no such ${name === "assignee" ? "member" : name}`,
+    })),
+  )
 
 type Page = { data: TaskAnswerView[]; next: string | null; seq: number }
 
-/** One page in one round trip. Throws `invalid_input` for a scope that is not there, an illegal sort, a foreign cursor. */
-export async function listTasks(ctx: Ctx, query: TaskQueryInput, noScope = unknownScope): Promise<Page> {
+/** One page in one round trip. Throws `invalid_input` for what is not there, an illegal sort, a foreign cursor. */
+export async function listTasks(ctx: Ctx, query: TaskQueryInput, missing = unknown): Promise<Page> {
   permit(ctx, "task:read")
   const scope = scopeOf(ctx, query)
   const { by, direction } = sortOf(scope.kind, query.sort)
@@ -67,7 +79,7 @@ export async function listTasks(ctx: Ctx, query: TaskQueryInput, noScope = unkno
     limit,
     window: windowOf(limit, residual.reads + readsPerEntry[scope.kind]),
   }
-  const [rows, [head], scopeRows] = await db.read(
+  const [rows, [head]] = await db.read(
     db.sql
       .select({
         ...taskSelection(query),
@@ -76,10 +88,13 @@ export async function listTasks(ctx: Ctx, query: TaskQueryInput, noScope = unkno
       })
       .from(sql`${scanPage(scan)} page`)
       .innerJoin(tasks, and(eq(tasks.workspaceId, ctx.workspaceId), eq(tasks.id, sql`page.id`))),
-    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId)),
-    findScope(ctx, scope),
+    db.sql
+      .select({ seq: heads.seq, ...presenceOf(ctx, query) })
+      .from(heads)
+      .where(eq(heads.workspaceId, ctx.workspaceId)),
   )
-  if (scopeRows.length === 0) throw noScope(scope.kind)
+  const absent = nameable.filter((name) => query[name] && !head?.[name])
+  if (absent.length > 0) throw missing(absent)
 
   const page = cutPage(rows, limit, direction)
   return {
@@ -92,8 +107,9 @@ export async function listTasks(ctx: Ctx, query: TaskQueryInput, noScope = unkno
 /** The list of one project, which its path names: a project that is not there is `not_found`. */
 export async function listProjectTasks(ctx: Ctx, projectId: string, query: TaskQueryInput): Promise<Page> {
   if (!idPattern("project").test(projectId)) throw notFound("project")
-  if (query.parent === undefined) return listTasks(ctx, { ...query, project: projectId }, () => notFound("project"))
-  return listTasks(ctx, { ...query, project: projectId })
+  return listTasks(ctx, { ...query, project: projectId }, (absent) =>
+    absent.includes("project") ? notFound("project") : unknown(absent),
+  )
 }
 
 // ---- the scan ----
@@ -104,7 +120,9 @@ export const examinedRows = 1_000
 // An entry is read once for the page and once for the boundary; the list of an assignee also joins the task each time.
 const readsPerEntry = { workspace: 2, project: 2, parent: 2, assignee: 3 } as const
 
-const windowOf = (limit: number, reads: number) => Math.floor((examinedRows - 2 * limit) / reads)
+// A row of the page costs two reads beside its own: whom it is assigned to, and that this is all. The window is never
+// smaller than the page and one more, so that a list without filters fills its pages and needs no boundary.
+const windowOf = (limit: number, reads: number) => Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / reads))
 
 const sortColumns = {
   position: sql`t.position`,
@@ -114,7 +132,7 @@ const sortColumns = {
 } as const
 
 // What the residual filters look at.
-const filterColumns = sql`t.status, t.priority, t.due_sort, t.updated_at, t.project_id`
+const filterColumns = sql`t.status, t.priority, t.due_sort, t.updated_at, t.project_id, t.deleted_at`
 
 function entriesOf(
   ctx: Ctx,
@@ -133,13 +151,15 @@ function entriesOf(
   }
   const key = sortColumns[by]
   const range = bounds({ key, id: sql`t.id`, direction })
+  const here = sql`t.deleted_at is null`
   const within = {
-    workspace: sql`true`,
-    project: sql`t.project_id = ${id}`,
-    parent: sql`t.parent_id = ${id}`,
+    // By creation this is the primary key, where the deleted stand too: skipping them here would not be bounded.
+    workspace: key ? here : sql`true`,
+    project: sql`t.project_id = ${id} and ${here}`,
+    parent: sql`t.parent_id = ${id} and ${here}`,
   }[kind]
   return (limit, isNarrow) =>
-    sql`select t.id, ${key ?? sql`t.id`} as k ${isNarrow ? sql`` : sql`, ${filterColumns}`} from ${tasks} t where t.workspace_id = ${ctx.workspaceId} and ${within} and t.deleted_at is null and ${range.from} order by ${range.orderBy} limit ${limit}`
+    sql`select t.id, ${key ?? sql`t.id`} as k ${isNarrow ? sql`` : sql`, ${filterColumns}`} from ${tasks} t where t.workspace_id = ${ctx.workspaceId} and ${within} and ${range.from} order by ${range.orderBy} limit ${limit}`
 }
 
 /** The conditions that no index decides, over the columns of an entry, and how many rows they read per entry. */
@@ -148,6 +168,7 @@ function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null
   const oneOf = (column: SQL, values: unknown[]) =>
     sql`${column} in (select value from json_each(${JSON.stringify(values)}))`
   const plain = [
+    kind === "workspace" && sql`entry.deleted_at is null`,
     status && oneOf(sql`entry.status`, status),
     priority && oneOf(sql`entry.priority`, priority.map(Number)),
     dueBefore && sql`entry.due_sort < ${pointInTime(dueBefore)}`,
@@ -173,35 +194,19 @@ const isCondition = (condition: unknown): condition is SQL => typeof condition =
 
 const pointInTime = (value: string) => (value.length === 10 ? startOfDate(value) : Date.parse(value))
 
-/** One row if the scope is there, in the same trip as the page. */
-function findScope(ctx: Ctx, { kind, id }: Scope) {
-  const { sql: db } = ctx.db
-  const here = { here: sql<number>`1`.as("here") }
-  switch (kind) {
-    case "project":
-      return db
-        .select(here)
-        .from(projects)
-        .where(and(eq(projects.workspaceId, ctx.workspaceId), eq(projects.id, id), isNull(projects.deletedAt)))
-    case "parent":
-      return db
-        .select(here)
-        .from(tasks)
-        .innerJoin(projects, and(eq(projects.workspaceId, tasks.workspaceId), eq(projects.id, tasks.projectId)))
-        .where(
-          and(
-            eq(tasks.workspaceId, ctx.workspaceId),
-            eq(tasks.id, id),
-            isNull(tasks.deletedAt),
-            isNull(projects.deletedAt),
-          ),
-        )
-    case "assignee":
-      return db
-        .select(here)
-        .from(members)
-        .where(and(eq(members.workspaceId, ctx.workspaceId), eq(members.userId, id)))
-    case "workspace":
-      return db.select(here).from(heads).where(eq(heads.workspaceId, id))
+/** What tells, in the trip of the page, whether the things that the query names are there. */
+function presenceOf(ctx: Ctx, { project, parent, assignee }: Pick<Filters, Named>) {
+  const isThere = (found: SQL) => sql<number>`exists (select 1 from ${found})`
+  const ofWorkspace = sql`where x.workspace_id = ${ctx.workspaceId}`
+  const ofLiveProject = sql`join ${projects} p on p.workspace_id = x.workspace_id and p.id = x.project_id and p.deleted_at is null`
+  const lookups = {
+    project: sql`${projects} x ${ofWorkspace} and x.id = ${project} and x.deleted_at is null`,
+    parent: sql`${tasks} x ${ofLiveProject} ${ofWorkspace} and x.id = ${parent} and x.deleted_at is null`,
+    assignee: sql`${members} x ${ofWorkspace} and x.user_id = ${assignedTo(ctx, assignee)}`,
+  }
+  return {
+    ...(project && { project: isThere(lookups.project).as("project") }),
+    ...(parent && { parent: isThere(lookups.parent).as("parent") }),
+    ...(assignee && { assignee: isThere(lookups.assignee).as("assignee") }),
   }
 }

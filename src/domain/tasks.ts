@@ -1,7 +1,7 @@
 import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
 import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "../contracts/tasks.ts"
 import { CommitRefused } from "../db/commit.ts"
-import type { Statement } from "../db/db.ts"
+import type { Statement } from "../db/sql.ts"
 import { heads, projects, taskAssignees, tasks } from "../db/sqlite.ts"
 import { idPattern } from "../lib/ids.ts"
 import { findMembers, insertAssignees, strangers } from "./assignees.ts"

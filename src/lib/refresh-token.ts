@@ -14,7 +14,7 @@ export async function formatRefreshToken(instanceKey: CryptoKey, token: RefreshT
 
 /** Null for anything this instance did not issue. */
 export async function parseRefreshToken(instanceKey: CryptoKey, text: string): Promise<RefreshToken | null> {
-  const match = /^ewr_(usr_\w{26})\.(ses_\w{26})\.(\d{1,9})\.([\w-]{43})\.([\w-]{43})$/.exec(text)
+  const match = /^ewr_(usr_\w{26})\.(ses_\w{26})\.([1-9]\d{0,8})\.([\w-]{43})\.([\w-]{43})$/.exec(text)
   if (!match) return null
   const [, userId = "", sessionId = "", generation = "", secret = "", mac = ""] = match
   const token = { userId, sessionId, generation: Number(generation), secret }
