@@ -2,7 +2,9 @@ import type { Hono } from "hono"
 import { createApp } from "./app.ts"
 import { type Bindings, SettingsError } from "./env.ts"
 import type { AppEnv } from "./http/context.ts"
+import { instanceOf } from "./http/problem.ts"
 import { openInstance } from "./instance.ts"
+import { newId } from "./lib/ids.ts"
 
 export { UserHub } from "./hub/user-hub.ts"
 export { RateLimiter } from "./limits/rate-limiter.ts"
@@ -24,13 +26,15 @@ export default {
 
 /** A deployment with wrong settings serves nothing; which ones they are stands in the log, not in the answer. */
 function misconfigured(error: SettingsError): Response {
-  console.error(JSON.stringify({ level: "error", error: `${error.name}: ${error.message}` }))
+  const requestId = newId("request")
+  console.error(JSON.stringify({ level: "error", requestId, error: `${error.name}: ${error.message}` }))
   const problem = {
     type: "urn:edgewise:problem:unavailable",
     title: "Misconfigured",
     status: 503,
     code: "unavailable",
     detail: "This deployment is misconfigured; its log says which setting is wrong",
+    instance: instanceOf(requestId),
   }
   return new Response(JSON.stringify(problem), {
     status: 503,

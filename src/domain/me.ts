@@ -1,13 +1,15 @@
 import { and, eq, sql } from "drizzle-orm"
 import type * as z from "zod"
 import type { Me } from "../contracts/me.ts"
-import { isUnique } from "../db/db.ts"
+import { CommitRefused } from "../db/commit.ts"
+import { DbError } from "../db/errors.ts"
 import { members, userEvents, users } from "../db/sqlite.ts"
 import type { Ctx } from "./ctx.ts"
-import { notFound } from "./errors.ts"
+import { DomainError, notFound } from "./errors.ts"
 import { commitNothing, difference, untilUncontested } from "./events.ts"
 import { userView } from "./identity.ts"
 import { permit } from "./permissions.ts"
+import { findReplay } from "./receipts.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { renameMember } from "./workspaces.ts"
 
@@ -37,14 +39,21 @@ type Patch = { name?: string | undefined; timeZone?: string | undefined }
  */
 export async function updateMe(ctx: Ctx, patch: Patch, expected: Expected): Promise<MeView> {
   permit(ctx, "profile:write")
+  // The directory keeps no receipts, so a repeat must be known before its half would be written once more.
+  if (ctx.idempotency && (await findReplay(ctx, ctx.idempotency))) {
+    throw new DomainError("conflict", "A request with this Idempotency-Key has been answered")
+  }
+  let accepted = expected
   return untilUncontested(async () => {
     const before = await getUser(ctx)
-    expectRevision(expected, before.revision)
+    expectRevision(accepted, before.revision)
     const { name = before.name, timeZone = before.timeZone } = patch
     const changed = { ...before, name, timeZone, updatedAt: ctx.now(), revision: before.revision + 1 }
     const data = difference(userView(before), userView(changed))
     const after = Object.keys(data.after).length > 0 ? changed : before
     if (after !== before) await saveUser(ctx, before, after, data)
+    // Whoever outruns the other half finds this one done, not stale.
+    accepted &&= [after.revision]
 
     const view = meView(ctx, after)
     const [[member]] = await ctx.db.read(
@@ -72,11 +81,14 @@ async function saveUser(ctx: Ctx, before: User, after: User, data: Record<string
       db.insert(userEvents).values({ userId: before.id, revision: written, type: "user.updated", data, at: updatedAt }),
     )
   } catch (error) {
+    if (!isContested(error)) throw error
     // Ours, from an attempt whose answer was lost, or another writer's: what stands there tells.
-    if (!isUnique(error)) throw error
     const now = await getUser(ctx)
-    if (now.revision !== revision || now.updatedAt !== updatedAt || now.name !== name || now.timeZone !== timeZone) {
-      expectRevision([before.revision], now.revision)
-    }
+    const isOurs = now.revision === revision && now.updatedAt === updatedAt && now.name === name
+    if (!isOurs || now.timeZone !== timeZone) throw new CommitRefused({ reason: "revision" }, error)
   }
 }
+
+// Another writer's event stands at the revision, or the row has gone past it.
+const isContested = (error: unknown) =>
+  error instanceof DbError && (error.fault.kind === "unique" || error.fault.kind === "not_null")

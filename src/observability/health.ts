@@ -9,6 +9,9 @@ export type Check = () => Promise<unknown>
 const deadline = 3 * second
 const slow = second
 
+// A check may throw before it has a promise: a binding that is not there.
+const attempt = async (check: Check) => check()
+
 /** Runs every check at once. What does not answer is unhealthy; what answers late is degraded. */
 export async function checkHealth(
   checks: Record<string, Check>,
@@ -17,7 +20,7 @@ export async function checkHealth(
   const results = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => {
       const start = now()
-      const failure = await within(deadline, check()).then(
+      const failure = await within(deadline, attempt(check)).then(
         () => null,
         (error: unknown) => (error instanceof Error ? error.name : "Error"),
       )

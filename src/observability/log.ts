@@ -36,7 +36,7 @@ export const consoleLog: Log = (line) => console.log(JSON.stringify({ at: new Da
 
 /**
  * What may be logged of an error. Drizzle's and D1's messages can quote a statement with its values, so of a failed
- * query only the cause is told, and values in quotes are blanked.
+ * query only the cause is told, and what looks like a token or an e-mail address is blanked.
  */
 export function describeError(error: unknown): { error: string; stack?: string } {
   const chain: string[] = []
@@ -44,10 +44,12 @@ export function describeError(error: unknown): { error: string; stack?: string }
     chain.push(at.message.startsWith("Failed query") ? at.name : `${at.name}: ${at.message}`)
   }
   const text = chain.join(" ← ") || "Something that is not an Error was thrown"
+  // A stack begins with the message, and a line of that may look like a frame.
   const frames =
     error instanceof Error
       ? error.stack
-          ?.split("\n")
+          ?.replace(error.message, () => "")
+          .split("\n")
           .filter((frame) => /^\s+at /.test(frame))
           .slice(0, 12)
       : []
