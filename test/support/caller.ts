@@ -144,3 +144,23 @@ export async function eventsOf(caller: Caller, after = 0) {
 /** What happened to one thing, oldest first. */
 export const historyOf = async (caller: Caller, subjectId: string) =>
   (await eventsOf(caller)).filter((event) => event.subjectId === subjectId).map(({ type }) => type)
+
+// ---- lists ----
+
+/** Where the next page is, from its Link header. */
+export const nextIn = (answer: Response): string | null =>
+  /^<([^>]+)>; rel="next"$/.exec(answer.headers.get("link") ?? "")?.[1] ?? null
+
+/** Every page from this URL on, each found by the link of the one before. */
+export async function walk(caller: Caller, first: string): Promise<z.output<typeof Page>[]> {
+  const pages: z.output<typeof Page>[] = []
+  for (let url: string | null = first; url !== null; ) {
+    const answer = await caller.get(url)
+    const page = await pageIn(answer)
+    pages.push(page)
+    url = nextIn(answer)
+    if ((url === null) !== (page.next === null)) throw new Error("The link and the body disagree about a next page")
+    if (pages.length > 2_000) throw new Error(`No end of ${first}`)
+  }
+  return pages
+}

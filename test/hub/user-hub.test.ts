@@ -1,0 +1,267 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
+import { env } from "cloudflare:workers"
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import type { NewSession } from "../../src/domain/sessions.ts"
+import { absoluteLife, grace, idleLife, judge, type Link } from "../../src/hub/sessions.ts"
+import type { UserHub } from "../../src/hub/user-hub.ts"
+import { newId } from "../../src/lib/ids.ts"
+import { day, minute } from "../../src/lib/time.ts"
+
+type Hub = DurableObjectStub<UserHub>
+
+const newHub = (): Hub => env.USER_HUB.getByName(newId("user"))
+
+const newSession = (part: Partial<NewSession> = {}): NewSession => ({
+  sessionId: newId("session"),
+  userId: newId("user"),
+  workspaceId: newId("workspace"),
+  userAgent: "vitest",
+  address: "192.0.2.1",
+  ...part,
+})
+
+/** Rotates with the token of `link`. */
+const rotate = (hub: Hub, sessionId: string, { generation, secret }: Link, now: number) =>
+  hub.rotateSession(sessionId, generation, secret, now)
+
+/** The same, of a session that is known to be there. */
+async function rotated(hub: Hub, sessionId: string, link: Link, now: number): Promise<Link> {
+  const next = await rotate(hub, sessionId, link, now)
+  if (!next) throw new Error("The session refused its token")
+  return next
+}
+
+const idsOf = async (hub: Hub, now: number) => (await hub.listSessions(now)).map(({ id }) => id)
+
+/** What the object has on disk. */
+const stored = (hub: Hub) =>
+  runInDurableObject(hub, async (_hub: UserHub, { storage }) => ({
+    tables: storage.sql.exec("select name from sqlite_master where name not like '\\_cf%' escape '\\'").toArray(),
+    alarm: await storage.getAlarm(),
+  }))
+
+describe("an object whose user never signed in", () => {
+  it("stores nothing, whatever it is asked", async () => {
+    const hub = newHub()
+    expect(await hub.listSessions(Date.now())).toEqual([])
+    expect(await hub.endSession(newId("session"))).toBe(false)
+    expect(await hub.rotateSession(newId("session"), 1, "x".repeat(43), Date.now())).toBeNull()
+    expect(await stored(hub)).toEqual({ tables: [], alarm: null })
+  })
+})
+
+describe("judging a refresh token", () => {
+  const session = fc.record({ newest: fc.integer({ min: 1, max: 1_000 }), rotatedAt: fc.nat() })
+
+  it("moves on with the newest, at any time", () => {
+    fc.assert(fc.property(session, fc.nat(), (s, later) => judge(s, s.newest, s.rotatedAt + later) === "rotate"))
+  })
+
+  it("repeats the answer for the one before, as long as grace lasts and not a millisecond more", () => {
+    const anyTime = fc.nat({ max: 2 * grace })
+    fc.assert(
+      fc.property(session, anyTime, (s, later) => {
+        expect(judge(s, s.newest - 1, s.rotatedAt + later)).toBe(later <= grace ? "repeat" : "revoke")
+      }),
+      {
+        examples: [
+          [{ newest: 2, rotatedAt: 0 }, grace],
+          [{ newest: 2, rotatedAt: 0 }, grace + 1],
+        ],
+      },
+    )
+  })
+
+  it("revokes for every other, however fresh", () => {
+    const distance = fc.integer({ min: -1_000, max: 1_000 }).filter((n) => n !== 0 && n !== -1)
+    fc.assert(
+      fc.property(
+        session,
+        distance,
+        fc.nat(),
+        (s, n, later) => judge(s, s.newest + n, s.rotatedAt + later) === "revoke",
+      ),
+    )
+  })
+})
+
+describe("a session's chain of tokens", () => {
+  it("goes from each token to the next, and tells when it was used", async () => {
+    const hub = newHub()
+    const session = newSession()
+    const start = Date.now()
+    const first = await hub.openSession(session, start)
+    const second = await rotated(hub, session.sessionId, first, start + minute)
+    const third = await rotated(hub, session.sessionId, second, start + 2 * minute)
+
+    expect([first, second, third].map(({ generation }) => generation)).toEqual([1, 2, 3])
+    expect(new Set([first, second, third].map(({ secret }) => secret)).size).toBe(3)
+    expect(third.workspaceId).toBe(session.workspaceId)
+    expect(await hub.listSessions(start)).toEqual([
+      {
+        id: session.sessionId,
+        userAgent: "vitest",
+        address: "192.0.2.1",
+        createdAt: start,
+        lastUsedAt: start + 2 * minute,
+        expiresAt: start + 2 * minute + idleLife,
+      },
+    ])
+  })
+
+  it("gives concurrent uses of one token the same next one", async () => {
+    const hub = newHub()
+    const { sessionId } = newSession()
+    const start = Date.now()
+    const first = await hub.openSession(newSession({ sessionId }), start)
+    const answers = await Promise.all([1, 2, 3, 4].map((ms) => rotate(hub, sessionId, first, start + ms)))
+    const [next] = answers
+    expect(next?.generation).toBe(2)
+    for (const answer of answers) expect(answer).toEqual(next)
+    expect(await rotate(hub, sessionId, next ?? first, start + minute)).toMatchObject({ generation: 3 })
+  })
+
+  it("is not ended by a guess: a wrong secret is refused, and the session lives on", async () => {
+    const hub = newHub()
+    const session = newSession()
+    const now = Date.now()
+    const first = await hub.openSession(session, now)
+    const second = await rotated(hub, session.sessionId, first, now)
+    for (const generation of [1, 2, 3]) {
+      expect(await hub.rotateSession(session.sessionId, generation, "x".repeat(43), now + day)).toBeNull()
+    }
+    // The secret of one place does not open another.
+    expect(await hub.rotateSession(session.sessionId, 2, first.secret, now + day)).toBeNull()
+    expect(await rotate(hub, session.sessionId, second, now + day)).toMatchObject({ generation: 3 })
+  })
+
+  it("is revoked by a token that is older than grace, for this session alone", async () => {
+    const hub = newHub()
+    const [stolen, other] = [newSession(), newSession()]
+    const now = Date.now()
+    const first = await hub.openSession(stolen, now)
+    const elsewhere = await hub.openSession(other, now)
+    const second = await rotated(hub, stolen.sessionId, first, now)
+    expect(await rotate(hub, stolen.sessionId, first, now + grace + 1)).toBeNull()
+    expect(await rotate(hub, stolen.sessionId, second, now + grace + 1)).toBeNull()
+    expect(await idsOf(hub, now)).toEqual([other.sessionId])
+    expect(await rotate(hub, other.sessionId, elsewhere, now)).toMatchObject({ generation: 2 })
+  })
+
+  it("survives a restart of the object", async () => {
+    const hub = newHub()
+    const session = newSession()
+    const now = Date.now()
+    const first = await hub.openSession(session, now)
+    await evictDurableObject(hub)
+    const second = await rotated(hub, session.sessionId, first, now + 1)
+    await evictDurableObject(hub)
+    // The token is derived, so the restarted object gives the very same one within grace.
+    expect(await rotate(hub, session.sessionId, first, now + 2)).toEqual(second)
+    expect(await idsOf(hub, now)).toEqual([session.sessionId])
+  })
+
+  it("ends once", async () => {
+    const hub = newHub()
+    const session = newSession()
+    const now = Date.now()
+    const first = await hub.openSession(session, now)
+    expect([await hub.endSession(session.sessionId), await hub.endSession(session.sessionId)]).toEqual([true, false])
+    expect(await rotate(hub, session.sessionId, first, now)).toBeNull()
+  })
+})
+
+describe("the life of a session", () => {
+  it("ends when it has not been used for 30 days", async () => {
+    const hub = newHub()
+    const session = newSession()
+    const start = Date.now()
+    const first = await hub.openSession(session, start)
+    expect(await idsOf(hub, start + idleLife - 1)).toEqual([session.sessionId])
+    expect(await idsOf(hub, start + idleLife)).toEqual([])
+    expect(await rotate(hub, session.sessionId, first, start + idleLife)).toBeNull()
+    // Expired is not revoked: the row waits for its alarm.
+    expect(await rotate(hub, session.sessionId, first, start + idleLife - 1)).toMatchObject({ generation: 2 })
+  })
+
+  it("ends after 180 days, however much it is used", async () => {
+    const hub = newHub()
+    const session = newSession()
+    const start = Date.now()
+    let link: Link = await hub.openSession(session, start)
+    let now = start
+    while (now + 20 * day < start + absoluteLife) {
+      now += 20 * day
+      link = await rotated(hub, session.sessionId, link, now)
+    }
+    const [info] = await hub.listSessions(now)
+    expect(info?.expiresAt).toBe(start + absoluteLife)
+    expect(await rotate(hub, session.sessionId, link, start + absoluteLife)).toBeNull()
+  })
+})
+
+describe("the alarm", () => {
+  /** Lets a session expire without waiting for it. */
+  const expire = (hub: Hub, sessionId: string) =>
+    runInDurableObject(hub, (_hub: UserHub, { storage }) => {
+      storage.sql.exec("update sessions set expires_at = ? where id = ?", Date.now() - 1, sessionId)
+    })
+  const rows = (hub: Hub) =>
+    runInDurableObject(hub, (_hub: UserHub, { storage }) =>
+      storage.sql
+        .exec("select id from sessions")
+        .toArray()
+        .map(({ id }) => id),
+    )
+
+  it("is set for the first session to expire, and moves only to an earlier time", async () => {
+    const hub = newHub()
+    const [early, late] = [newSession(), newSession()]
+    const start = Date.now()
+    await hub.openSession(late, start + day)
+    expect((await stored(hub)).alarm).toBe(start + day + idleLife)
+    const link = await hub.openSession(early, start)
+    expect((await stored(hub)).alarm).toBe(start + idleLife)
+    await rotate(hub, early.sessionId, link, start + 2 * day)
+    expect((await stored(hub)).alarm).toBe(start + idleLife)
+  })
+
+  it("removes what has expired and rings again for what is left", async () => {
+    const hub = newHub()
+    const [gone, kept] = [newSession(), newSession()]
+    const start = Date.now()
+    await hub.openSession(gone, start)
+    await hub.openSession(kept, start + day)
+    await expire(hub, gone.sessionId)
+
+    expect(await runDurableObjectAlarm(hub)).toBe(true)
+    expect(await rows(hub)).toEqual([kept.sessionId])
+    expect((await stored(hub)).alarm).toBe(start + day + idleLife)
+
+    await expire(hub, kept.sessionId)
+    expect(await runDurableObjectAlarm(hub)).toBe(true)
+    expect(await rows(hub)).toEqual([])
+    expect((await stored(hub)).alarm).toBeNull()
+  })
+
+  it("that rings early removes nothing", async () => {
+    const hub = newHub()
+    const session = newSession()
+    const start = Date.now()
+    await hub.openSession(session, start)
+    expect(await runDurableObjectAlarm(hub)).toBe(true)
+    expect(await rows(hub)).toEqual([session.sessionId])
+    expect((await stored(hub)).alarm).toBe(start + idleLife)
+  })
+
+  it("survives a restart of the object", async () => {
+    const hub = newHub()
+    const session = newSession()
+    await hub.openSession(session, Date.now())
+    await expire(hub, session.sessionId)
+    await evictDurableObject(hub)
+    expect(await runDurableObjectAlarm(hub)).toBe(true)
+    expect(await rows(hub)).toEqual([])
+  })
+})
