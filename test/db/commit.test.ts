@@ -238,6 +238,32 @@ describe("two writers", () => {
   })
 })
 
+describe("a row that is gone between loading and committing", () => {
+  /** Deletes the project just before the first commit of whoever uses this database. */
+  const pulledAway = (ada: Caller, projectId: string) => {
+    let isThere = true
+    return between(env.DB, async (batch) => {
+      if (isCommit(batch) && isThere) {
+        isThere = false
+        await ada.delete(`/api/v1/projects/${projectId}`)
+      }
+      return batch.run()
+    })
+  }
+
+  const late = attempts.filter(({ name }) => !["create a project", "delete a project", "rename oneself"].includes(name))
+
+  for (const { name, send } of late) {
+    it(`leaves no event of what was not written: ${name}`, async () => {
+      const { ada, subject } = await scene()
+      const events = (await eventsOf(ada)).length
+      const answer = await send(ada.through(await openApp({ db: pulledAway(ada, subject.projectId) })), subject)
+      expect([404, 422]).toContain(answer.status)
+      expect((await eventsOf(ada)).slice(events).map(({ type }) => type)).toEqual(["project.deleted"])
+    })
+  }
+})
+
 describe("50 concurrent creates in one project", () => {
   it("take 50 consecutive keys and 50 consecutive numbers of the log", async () => {
     const { ada } = await scene()
