@@ -2,47 +2,74 @@ import { randomBytes } from "node:crypto"
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin"
 import { defineConfig } from "vitest/config"
 import { makeSecrets } from "./scripts/secrets.ts"
+import { postgresForTests } from "./test/support/postgres-server.ts"
 
-// Two places to run tests: in workerd with the real bindings of wrangler.toml, and in Node for what looks at the
+const suites = [
+  "test/{routes,gateway,http,domain,db,hub,limits,lib,observability}/**/*.test.ts",
+  "test/*.worker.test.ts",
+]
+
+// The same suite in workerd with the real bindings of wrangler.toml, once per database; and in Node what looks at the
 // repository, its commands and a browser.
-export default defineConfig(async () => ({
-  test: {
-    projects: [
-      {
-        plugins: [
-          cloudflareTest({
-            main: "./src/worker.ts",
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              bindings: {
-                ...(await makeSecrets()),
-                ENVIRONMENT: "development",
-                LOG_SAMPLE_RATE: "0",
-                TEST_RUN: randomBytes(4).toString("hex"),
-                TEST_MIGRATIONS: await readD1Migrations("./migrations/d1"),
+export default defineConfig(async () => {
+  const postgres = await postgresForTests()
+  const bindings = {
+    ...(await makeSecrets()),
+    ENVIRONMENT: "development",
+    LOG_SAMPLE_RATE: "0",
+    TEST_RUN: randomBytes(4).toString("hex"),
+  }
+  const migrations = await readD1Migrations("./migrations/d1")
+  const onD1 = cloudflareTest({
+    main: "./src/worker.ts",
+    wrangler: { configPath: "./wrangler.toml" },
+    miniflare: { bindings: { ...bindings, TEST_MIGRATIONS: migrations } },
+  })
+  if ("url" in postgres) process.env["CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE"] = postgres.url
+  const onPostgres = cloudflareTest({
+    main: "./src/worker.ts",
+    wrangler: { configPath: "./wrangler.toml", environment: "postgres" },
+    miniflare: { bindings },
+  })
+  const timeouts = { testTimeout: 30_000, hookTimeout: 120_000 }
+
+  return {
+    // What a package has for Workers. The plugin asks for it in its projects; packages' own requires are resolved here.
+    ssr: { resolve: { conditions: ["workerd", "module", "development|production"] } },
+    test: {
+      globalSetup: ["./test/support/postgres-server.ts"],
+      provide: { postgresMissing: "missing" in postgres ? postgres.missing : "" },
+      projects: [
+        {
+          plugins: [onD1],
+          test: {
+            name: "worker on D1",
+            include: suites,
+            exclude: ["test/**/*.postgres.test.ts"],
+            setupFiles: ["./test/support/setup.ts"],
+            ...timeouts,
+          },
+        },
+        "url" in postgres
+          ? {
+              plugins: [onPostgres],
+              test: {
+                name: "worker on Postgres",
+                include: suites,
+                exclude: ["test/**/*.d1.test.ts"],
+                ...timeouts,
               },
-            },
-          }),
-        ],
-        test: {
-          name: "worker",
-          include: [
-            "test/{routes,gateway,http,domain,db,hub,limits,lib,observability}/**/*.test.ts",
-            "test/*.worker.test.ts",
-          ],
-          setupFiles: ["./test/support/setup.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 120_000,
+            }
+          : { test: { name: "worker on Postgres", include: ["test/support/postgres-missing.test.ts"] } },
+        {
+          test: {
+            name: "node",
+            include: ["test/{e2e,scripts}/**/*.test.ts", "test/architecture.test.ts"],
+            testTimeout: 120_000,
+            hookTimeout: 120_000,
+          },
         },
-      },
-      {
-        test: {
-          name: "node",
-          include: ["test/{e2e,scripts}/**/*.test.ts", "test/architecture.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-        },
-      },
-    ],
-  },
-}))
+      ],
+    },
+  }
+})

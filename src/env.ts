@@ -5,7 +5,8 @@ import type { RateLimiter } from "./limits/rate-limiter.ts"
 
 /** What wrangler.toml binds, and the secrets and variables that may stand beside it. */
 export type Bindings = {
-  DB: D1Database
+  DB?: D1Database
+  HYPERDRIVE?: Hyperdrive
   USER_HUB: DurableObjectNamespace<UserHub>
   RATE_LIMITER: DurableObjectNamespace<RateLimiter>
   ASSETS: Fetcher

@@ -1,3 +1,5 @@
+import { databaseOf } from "./db/db.ts"
+import type { Database } from "./db/engine.ts"
 import type { Sessions } from "./domain/sessions.ts"
 import { type Bindings, parseSettings, type Settings } from "./env.ts"
 import { sessionDirectory } from "./hub/session-directory.ts"
@@ -11,6 +13,7 @@ import { consoleLog, type Log } from "./observability/log.ts"
 /** What an isolate sets up once and every request uses: settings, imported keys, and the parts behind interfaces. */
 export type Instance = {
   settings: Settings
+  database: Database
   tokens: AccessTokens
   hasher: PasswordHasher
   sessions: Sessions
@@ -27,6 +30,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
   const instanceKey = await hmacKey(fromBase64Url(settings.INSTANCE_KEY) ?? new Uint8Array())
   return {
     settings,
+    database: databaseOf(env),
     tokens: await openAccessTokens({
       issuer: settings.ISSUER,
       signingKey: settings.SIGNING_KEY,

@@ -1,10 +1,12 @@
 import { and, eq, gte, lt, lte, type SQL, sql } from "drizzle-orm"
 import type { Role } from "../lib/access-token.ts"
 import { day } from "../lib/time.ts"
+import { type Dialect, perDialect } from "./dialect.ts"
 import { classify } from "./errors.ts"
-import { given, insertRows } from "./rows.ts"
-import type { Run, Sql, Statement } from "./sql.ts"
-import { type EventData, events, heads, members, projects, receipts, tasks } from "./sqlite.ts"
+import { insertRows } from "./rows.ts"
+import type { Run, Statement } from "./sql.ts"
+import type { EventData } from "./sqlite.ts"
+import type { Row } from "./tables.ts"
 
 export const receiptLife = 7 * day
 
@@ -34,7 +36,7 @@ export type Commit = {
   receipt: Receipt | null
 }
 
-export type Answer = (typeof receipts.$inferSelect)["answer"]
+export type Answer = Row<"receipts">["answer"]
 export type Receipt = { key: string; fingerprint: string; answer: Answer; body: Record<string, unknown> | null }
 
 /** Where in the log the changes stand, and the human key of each subject, in the order of `changes`. */
@@ -49,7 +51,8 @@ export type Refusal =
   | { reason: "role" }
   /** This key has been used. */
   | { reason: "receipt" }
-  | { reason: "unique" | "not_null"; table: string; columns: string[] }
+  /** Which of several keys or columns broke is not told: the databases look at them in orders of their own. */
+  | { reason: "unique" | "not_null"; table: string }
   | { reason: "foreign_key" }
 
 export class CommitRefused extends Error {
@@ -67,7 +70,7 @@ export function refusalOf(error: unknown): CommitRefused | null {
   const fault = classify(error)
   if (fault.kind === "foreign_key") return new CommitRefused({ reason: "foreign_key" }, error)
   if (fault.kind !== "unique" && fault.kind !== "not_null") return null
-  return new CommitRefused(guardOf(fault) ?? { reason: fault.kind, table: fault.table, columns: fault.columns }, error)
+  return new CommitRefused(guardOf(fault) ?? { reason: fault.kind, table: fault.table }, error)
 }
 
 function guardOf({ table, columns }: { table: string; columns: string[] }): Refusal | null {
@@ -78,8 +81,8 @@ function guardOf({ table, columns }: { table: string; columns: string[] }): Refu
   return null
 }
 
-/** Runs the commit as one batch. Throws what the database throws. */
-export async function commitOnce(db: Sql, run: Run, commit: Commit): Promise<Committed> {
+/** Runs the commit as one transaction. Throws what the database throws. */
+export async function commitOnce(db: Dialect, run: Run, commit: Commit): Promise<Committed> {
   const subjects = new Set(commit.changes.map((change) => change.subject))
   const logged = [...subjects].map((subject) => logEvents(db, commit, subject))
   const answers = await run([advanceHead(db, commit), ...commit.rows, ...logged, ...keepReceipt(db, commit)])
@@ -91,11 +94,12 @@ export async function commitOnce(db: Sql, run: Run, commit: Commit): Promise<Com
 }
 
 /** Finds what this very commit wrote on an attempt whose answer was lost. Null: it did not land. */
-export async function findCommitted(db: Sql, run: Run, commit: Commit): Promise<Committed | null> {
+export async function findCommitted(db: Dialect, run: Run, commit: Commit): Promise<Committed | null> {
   const [first] = commit.changes
   if (!first) return findReceipt(db, run, commit)
+  const { events } = db.tables
   const [[event]] = await run([
-    db
+    db.sql
       .select({ seq: events.seq, commitId: events.commitId })
       .from(events)
       .where(
@@ -109,7 +113,7 @@ export async function findCommitted(db: Sql, run: Run, commit: Commit): Promise<
   if (event?.commitId !== commit.id) return null
   const lastSeq = event.seq + commit.changes.length - 1
   const [subjects] = await run([
-    db
+    db.sql
       .select({ id: events.subjectId, key: events.subjectKey, seq: events.seq })
       .from(events)
       .where(and(eq(events.workspaceId, commit.workspaceId), gte(events.seq, event.seq), lte(events.seq, lastSeq)))
@@ -118,10 +122,15 @@ export async function findCommitted(db: Sql, run: Run, commit: Commit): Promise<
   return { seq: lastSeq, subjects }
 }
 
-async function findReceipt(db: Sql, run: Run, { receipt, workspaceId, actor, id }: Commit): Promise<Committed | null> {
+async function findReceipt(
+  db: Dialect,
+  run: Run,
+  { receipt, workspaceId, actor, id }: Commit,
+): Promise<Committed | null> {
   if (!receipt) return null
+  const { receipts } = db.tables
   const [[found]] = await run([
-    db
+    db.sql
       .select({ seq: receipts.lastSeq, commitId: receipts.commitId })
       .from(receipts)
       .where(and(eq(receipts.workspaceId, workspaceId), eq(receipts.actorId, actor.id), eq(receipts.key, receipt.key))),
@@ -129,54 +138,61 @@ async function findReceipt(db: Sql, run: Run, { receipt, workspaceId, actor, id 
   return found?.commitId === id ? { seq: found.seq, subjects: [] } : null
 }
 
-const headOf = (workspaceId: string): SQL => sql`(select seq from ${heads} where ${heads.workspaceId} = ${workspaceId})`
+const headOf = ({ tables: { heads } }: Dialect, workspaceId: string): SQL =>
+  sql`(select seq from ${heads} where ${heads.workspaceId} = ${workspaceId})`
 
 /** Takes the next numbers of the log. First in the batch, because it also holds off other writers of the workspace. */
-function advanceHead(db: Sql, { workspaceId, changes }: Commit) {
+function advanceHead({ sql: builder, tables: { heads } }: Dialect, { workspaceId, changes }: Commit) {
   const count = changes.length
-  if (count === 0) return db.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
-  return db
+  if (count === 0) return builder.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
+  return builder
     .insert(heads)
     .values({ workspaceId, seq: count, pumpedSeq: 0 })
     .onConflictDoUpdate({ target: heads.workspaceId, set: { seq: sql`${heads.seq} + ${count}` } })
     .returning({ seq: heads.seq })
 }
 
-const subjectTables = {
-  member: { table: members, id: members.userId, key: sql`null` },
-  project: { table: projects, id: projects.id, key: projects.key },
-  task: { table: tasks, id: tasks.id, key: tasks.key },
-} as const
+const subjectTables = perDialect(
+  ({ tables: { members, projects, tasks } }) =>
+    ({
+      member: { table: members, id: members.userId, key: sql`null` },
+      project: { table: projects, id: projects.id, key: projects.key },
+      task: { table: tasks, id: tasks.id, key: tasks.key },
+    }) as const,
+)
 
 /**
  * The events of one kind of subject. Two columns guard the whole commit, both NOT NULL: the revision is read from the
  * row as this batch has just written it, and the role from the actor's membership as it stands now.
  */
-function logEvents(db: Sql, { id, workspaceId, at, actor, changes }: Commit, subject: Change["subject"]) {
-  const { table, id: subjectColumn, key } = subjectTables[subject]
+function logEvents(db: Dialect, { id, workspaceId, at, actor, changes }: Commit, subject: Change["subject"]) {
+  const { events } = db.tables
+  const { table, id: subjectColumn, key } = subjectTables(db)[subject]
   const rows = changes.flatMap((change, index) =>
     change.subject === subject ? [{ ...change, workspaceId, at, commitId: id, back: changes.length - 1 - index }] : [],
   )
-  const row = sql`from ${table} where ${table.workspaceId} = ${workspaceId} and ${subjectColumn} = ${given("subjectId")} and ${table.revision} = ${given("revision")}`
+  const row = sql`from ${table} where ${table.workspaceId} = ${workspaceId} and ${subjectColumn} = ${db.given("subjectId")} and ${table.revision} = ${db.given("revision")}`
   return insertRows(db, events, rows, {
+    fields: { back: "integer" },
     computed: {
-      seq: sql`${headOf(workspaceId)} - ${given("back")}`,
+      seq: sql`${headOf(db, workspaceId)} - ${db.given("back")}`,
       subjectKey: sql`(select ${key} ${row})`,
       revision: sql`(select ${table.revision} ${row})`,
-      actorRole: actorRole(workspaceId, actor),
+      actorRole: actorRole(db, workspaceId, actor),
       actorId: sql`${actor.id}`,
       source: sql`${actor.source}`,
     },
   }).returning({ id: events.subjectId, key: events.subjectKey, seq: events.seq })
 }
 
-const actorRole = (workspaceId: string, { id, roles }: Commit["actor"]): SQL =>
-  roles === "any"
-    ? sql`'system'`
-    : sql`(select ${members.role} from ${members} where ${members.workspaceId} = ${workspaceId} and ${members.userId} = ${id} and ${members.role} in (select value from json_each(${JSON.stringify(roles)})))`
+function actorRole({ oneOf, tables: { members } }: Dialect, workspaceId: string, { id, roles }: Commit["actor"]): SQL {
+  if (roles === "any") return sql`'system'`
+  return sql`(select ${members.role} from ${members} where ${members.workspaceId} = ${workspaceId} and ${members.userId} = ${id} and ${oneOf(members.role, roles)})`
+}
 
-function keepReceipt(db: Sql, { id, workspaceId, at, actor, changes, receipt }: Commit): Statement[] {
+function keepReceipt(db: Dialect, { id, workspaceId, at, actor, changes, receipt }: Commit): Statement[] {
   if (!receipt) return []
+  const { receipts } = db.tables
   const expired = and(
     eq(receipts.workspaceId, workspaceId),
     eq(receipts.actorId, actor.id),
@@ -185,11 +201,11 @@ function keepReceipt(db: Sql, { id, workspaceId, at, actor, changes, receipt }: 
   )
   const row = { ...receipt, workspaceId, actorId: actor.id, commitId: id, createdAt: at }
   return [
-    db.delete(receipts).where(expired),
+    db.sql.delete(receipts).where(expired),
     insertRows(db, receipts, [row], {
       computed: {
-        firstSeq: sql`${headOf(workspaceId)} - ${Math.max(changes.length - 1, 0)}`,
-        lastSeq: headOf(workspaceId),
+        firstSeq: sql`${headOf(db, workspaceId)} - ${Math.max(changes.length - 1, 0)}`,
+        lastSeq: headOf(db, workspaceId),
       },
     }),
   ]

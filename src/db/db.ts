@@ -1,16 +1,21 @@
 import type { BatchResponse } from "drizzle-orm/batch"
-import { drizzle } from "drizzle-orm/d1"
+import type { PreparedQuery } from "drizzle-orm/session"
+import { type Bindings, SettingsError } from "../env.ts"
 import { second } from "../lib/time.ts"
 import { type Commit, type Committed, commitOnce, findCommitted, refusalOf } from "./commit.ts"
+import { d1Database } from "./d1.ts"
+import type { Dialect } from "./dialect.ts"
+import type { Database, Engine, Query, Terms } from "./engine.ts"
 import { DbError } from "./errors.ts"
-import { type RetryRules, withRetries } from "./retry.ts"
-import type { Run, Sql, Statements } from "./sql.ts"
+import { postgresDatabase } from "./postgres-database.ts"
+import { type Attempt, withRetries } from "./retry.ts"
+import type { Run, Statements } from "./sql.ts"
 
 /** What a request has cost so far. */
 export type Meter = { trips: number; rowsRead: number; rowsWritten: number; ms: number }
 
-export type Db = {
-  sql: Sql
+/** One request's database: the words to build statements with, and the three ways to run them. */
+export type Db = Dialect & {
   meter: Readonly<Meter>
   /** Several queries, one round trip, one consistent state. */
   read<const Queries extends Statements>(...queries: Queries): Promise<BatchResponse<Queries>>
@@ -18,6 +23,18 @@ export type Db = {
   write(...statements: Statements): Promise<void>
   /** Writes to a workspace, with its events and receipt: all or nothing, one round trip. Throws CommitRefused. */
   commit(commit: Commit): Promise<Committed>
+  /** Lets go of what the request held. */
+  close(): Promise<void>
+}
+
+/**
+ * The database of a deployment, decided here and nowhere else: Postgres where Hyperdrive is bound, else D1. Throws
+ * SettingsError where there is neither.
+ */
+export function databaseOf({ HYPERDRIVE, DB }: Pick<Bindings, "HYPERDRIVE" | "DB">): Database {
+  if (HYPERDRIVE) return postgresDatabase(HYPERDRIVE.connectionString)
+  if (DB) return d1Database(DB)
+  throw new SettingsError("DB: bind a D1 database as DB, or a Hyperdrive as HYPERDRIVE")
 }
 
 type Options = { sleep?: (ms: number) => Promise<void>; readDeadlineMs?: number; writeDeadlineMs?: number }
@@ -26,69 +43,67 @@ const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, 
 
 /** Opens the database for one request. Throws DbError from everything it does. */
 export function openDb(
-  binding: D1Database,
+  engine: Engine,
   { sleep = wait, readDeadlineMs = 5 * second, writeDeadlineMs = 10 * second }: Options = {},
 ): Db {
+  const { dialect } = engine
   const meter: Meter = { trips: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
-  const client = drizzle(metered(binding, meter))
-  const sql = client as unknown as Sql
-  const rules = (deadlineMs: number): RetryRules => ({ attempts: 3, deadlineMs, sleep })
-  const run: Run = (batch) => client.batch(batch as never) as never
+  const read = { mode: "read", deadlineMs: readDeadlineMs } as const
+  const write = { mode: "write", deadlineMs: writeDeadlineMs } as const
+  /** Tries three times, each with a way to run statements that is told of the deadline. */
+  const trying = <T>(terms: Omit<Terms, "signal">, attempt: (run: Run, n: number) => Promise<T>) =>
+    withRetries({ attempts: 3, deadlineMs: terms.deadlineMs, sleep }, ({ n, signal }: Attempt) =>
+      attempt(runner(engine, meter, { ...terms, signal }), n),
+    )
 
   return {
-    sql,
+    ...dialect,
     meter,
-    read: (...queries) => withRetries(rules(readDeadlineMs), () => run(queries)),
+    read: (...queries) => trying(read, (run) => run(queries)),
     write: async (...statements) => {
-      await withRetries(rules(writeDeadlineMs), () => run(statements))
+      await trying(write, (run) => run(statements))
     },
     commit: (commit) =>
-      withRetries(rules(writeDeadlineMs), async (attempt) => {
+      trying(write, async (run, n) => {
         try {
-          return await commitOnce(sql, run, commit)
+          return await commitOnce(dialect, run, commit)
         } catch (error) {
           const refusal = refusalOf(error)
           if (!refusal) throw error
           // An earlier attempt whose answer was lost may be what stands in the way of this one.
-          const landed = attempt > 1 ? await findCommitted(sql, run, commit) : null
+          const landed = n > 1 ? await findCommitted(dialect, run, commit) : null
           if (landed) return landed
           throw refusal
         }
       }),
+    close: () => engine.close(),
   }
 }
 
-/** The binding with its one door open: `batch`, which tells what it read and wrote. */
-function metered(binding: D1Database, meter: Meter): D1Database {
-  const real = new WeakMap<object, D1PreparedStatement>()
-  const sealed = (statement: D1PreparedStatement): D1PreparedStatement => {
-    const seal = { bind: (...values: unknown[]) => sealed(statement.bind(...values)) } as D1PreparedStatement
-    real.set(seal, statement)
-    return seal
-  }
-  const unsealed = (seal: D1PreparedStatement) => {
-    const statement = real.get(seal)
-    if (!statement) throw new TypeError("A statement of another database")
-    return statement
-  }
-  const door = {
-    prepare: (query: string) => sealed(binding.prepare(query)),
-    async batch<T>(seals: D1PreparedStatement[]): Promise<D1Result<T>[]> {
-      const start = Date.now()
-      meter.trips += 1
-      try {
-        const results = await binding.batch<T>(seals.map(unsealed))
-        for (const { meta } of results) {
-          meter.rowsRead += meta.rows_read
-          meter.rowsWritten += meta.rows_written
-        }
-        return results
-      } finally {
-        meter.ms += Date.now() - start
+// What drizzle's own drivers do with a batch; its types keep it to themselves.
+type Buildable = { _prepare(): PreparedQuery }
+
+/** Runs what the builder built, and counts what it cost. */
+function runner(engine: Engine, meter: Meter, terms: Terms): Run {
+  return async (batch) => {
+    const built = (batch as unknown as Buildable[]).map((statement) => statement._prepare())
+    const queries = built.map((statement): Query => {
+      const { sql, params } = statement.getQuery()
+      return { text: sql, values: params }
+    })
+    const start = Date.now()
+    meter.trips += 1
+    try {
+      const results = await engine.send(queries, terms)
+      for (const { rowsRead, rowsWritten } of results) {
+        meter.rowsRead += rowsRead
+        meter.rowsWritten += rowsWritten
       }
-    },
+      return built.map((statement, index) => statement.mapResult({ results: results[index]?.rows }, true)) as never
+    } finally {
+      meter.ms += Date.now() - start
+    }
   }
-  return door as unknown as D1Database
 }
 
 export const isUnique = (error: unknown): boolean => error instanceof DbError && error.fault.kind === "unique"

@@ -1,16 +1,22 @@
 import { DeadlineExceeded } from "../lib/deadline.ts"
+import { constraintNamed } from "./constraints.ts"
 
 /** What went wrong in the database, in words that are the same for every dialect. */
 export type DbFault =
   | { kind: "unique" | "not_null"; table: string; columns: string[] }
   | { kind: "foreign_key" }
-  /** The database sheds load: retrying at once makes it worse. */
-  | { kind: "overloaded" }
-  /** The connection broke; whether the work was done is unknown. */
-  | { kind: "lost" }
-  /** No answer within the deadline; whether the work was done is unknown. */
-  | { kind: "timeout" }
+  | { kind: TroubleKind }
   | { kind: "unknown" }
+
+type TroubleKind =
+  /** The database sheds load: retrying at once makes it worse. */
+  | "overloaded"
+  /** The connection broke; whether the work was done is unknown. */
+  | "lost"
+  /** No answer within the deadline; whether the work was done is unknown. */
+  | "timeout"
+  /** Others were at work on the same rows: all was undone, and may be done again. */
+  | "serialization"
 
 export class DbError extends Error {
   override name = "DbError"
@@ -22,39 +28,87 @@ export class DbError extends Error {
   }
 }
 
-// Cloudflare's list of messages that are worth another try (D1, "Retry queries"). "Storage caused" matters: the
-// timeout that also resets the object is load shedding and stands below.
-const lost = [
-  "Network connection lost",
-  "storage caused object to be reset",
-  "reset because its code was updated",
-  "Cannot resolve D1 DB due to transient issue",
-]
-const overloaded = [
-  "overloaded",
-  "exceeded timeout which caused object to be reset",
-  "exceeded its memory limit",
-  "exceeded its CPU time limit",
+/**
+ * By what each database's trouble is known. D1 has only messages: Cloudflare's list of those worth another try (D1,
+ * "Retry queries"; "storage caused" matters, because the timeout that also resets the object is load shedding).
+ * Postgres has SQLSTATE codes, or classes of two characters; its driver and its socket have messages.
+ */
+const troubles: { kind: TroubleKind; messages: string[]; codes: string[] }[] = [
+  {
+    kind: "overloaded",
+    messages: [
+      "overloaded",
+      "exceeded timeout which caused object to be reset",
+      "exceeded its memory limit",
+      "exceeded its CPU time limit",
+      // Hyperdrive
+      "waiting for an open slot in the pool",
+    ],
+    // Insufficient resources (too many connections), configuration limits.
+    codes: ["53"],
+  },
+  {
+    kind: "lost",
+    messages: [
+      "Network connection lost",
+      "storage caused object to be reset",
+      "reset because its code was updated",
+      "Cannot resolve D1 DB due to transient issue",
+      // The Postgres driver, and the sockets of workerd
+      "Connection terminated",
+      "connection error and is not queryable",
+      "Client was closed",
+      "socket has been closed",
+      "Stream was cancelled",
+      "proxy request failed",
+      "cannot connect to the specified address",
+      "The script will never generate a response",
+    ],
+    // Connection exceptions, shut down or starting up, failures of the system or the disk under it.
+    codes: ["08", "57P", "58", "ECONNREFUSED", "ECONNRESET", "EPIPE"],
+  },
+  { kind: "timeout", messages: ["timeout expired"], codes: ["57014", "55P03", "ETIMEDOUT"] },
+  { kind: "serialization", messages: [], codes: ["40"] },
 ]
 
 export function classify(error: unknown): DbFault {
   if (error instanceof DbError) return error.fault
   if (error instanceof DeadlineExceeded) return { kind: "timeout" }
-  const message = error instanceof Error ? error.message : String(error)
-  const constraint = /(UNIQUE|NOT NULL) constraint failed: ([\w.]+(?:, [\w.]+)*)/.exec(message)
-  if (constraint) {
-    const paths = (constraint[2] ?? "").split(", ").map((path) => path.split("."))
-    return {
-      kind: constraint[1] === "UNIQUE" ? "unique" : "not_null",
-      table: paths[0]?.[0] ?? "",
-      columns: paths.map((path) => path[1] ?? ""),
-    }
-  }
-  if (message.includes("FOREIGN KEY constraint failed")) return { kind: "foreign_key" }
-  if (overloaded.some((text) => message.includes(text))) return { kind: "overloaded" }
-  if (lost.some((text) => message.includes(text))) return { kind: "lost" }
-  return { kind: "unknown" }
+  return constraintOf(error) ?? troubleOf(error) ?? { kind: "unknown" }
 }
 
-/** Whether the same work may be tried again: the connection, and not the work, was at fault. */
-export const isTransient = ({ kind }: DbFault): boolean => kind === "lost" || kind === "timeout"
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+/** SQLSTATE or the system's error code; empty where there is none. */
+const codeOf = (error: unknown) => (error instanceof Error && "code" in error ? String(error.code) : "")
+
+function troubleOf(error: unknown): DbFault | null {
+  const message = messageOf(error)
+  const code = codeOf(error)
+  const byCode = code && troubles.find(({ codes }) => codes.some((known) => code.startsWith(known)))
+  const trouble = byCode || troubles.find(({ messages }) => messages.some((text) => message.includes(text)))
+  return trouble ? { kind: trouble.kind } : null
+}
+
+function constraintOf(error: unknown): DbFault | null {
+  const { table, column, constraint } = error as { table?: string; column?: string; constraint?: string }
+  switch (codeOf(error)) {
+    case "23505":
+      return { kind: "unique", ...constraintNamed(table ?? "", constraint ?? "") }
+    case "23502":
+      return { kind: "not_null", table: table ?? "", columns: [column ?? ""] }
+    case "23503":
+      return { kind: "foreign_key" }
+  }
+  const message = messageOf(error)
+  if (message.includes("FOREIGN KEY constraint failed")) return { kind: "foreign_key" }
+  const found = /(UNIQUE|NOT NULL) constraint failed: ([\w.]+(?:, [\w.]+)*)/.exec(message)
+  if (!found) return null
+  const paths = (found[2] ?? "").split(", ").map((path) => path.split("."))
+  const columns = paths.map((path) => path[1] ?? "")
+  return { kind: found[1] === "UNIQUE" ? "unique" : "not_null", table: paths[0]?.[0] ?? "", columns }
+}
+
+/** Whether the same work may be tried again: the connection or the company, and not the work, was at fault. */
+export const isTransient = ({ kind }: DbFault): boolean =>
+  kind === "lost" || kind === "timeout" || kind === "serialization"

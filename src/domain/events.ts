@@ -2,7 +2,7 @@ import { and, asc, eq, gt } from "drizzle-orm"
 import type { EventView } from "../contracts/events.ts"
 import { type Answer, type Change, CommitRefused, type Committed } from "../db/commit.ts"
 import type { Statement } from "../db/sql.ts"
-import { events } from "../db/sqlite.ts"
+import type { Row } from "../db/tables.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError } from "./errors.ts"
@@ -103,8 +103,10 @@ export async function listEvents(
   { after, limit }: { after: number; limit: number },
 ): Promise<{ data: EventView[]; next: number }> {
   permit(ctx, "event:read")
+  const { sql: db, tables } = ctx.db
+  const { events } = tables
   const [rows] = await ctx.db.read(
-    ctx.db.sql
+    db
       .select()
       .from(events)
       .where(and(eq(events.workspaceId, ctx.workspaceId), gt(events.seq, after)))
@@ -114,7 +116,7 @@ export async function listEvents(
   return { data: rows.map(eventView), next: rows.at(-1)?.seq ?? after }
 }
 
-function eventView(row: typeof events.$inferSelect): EventView {
+function eventView(row: Row<"events">): EventView {
   const { workspaceId: _workspace, commitId: _commit, at, ...told } = row
   return { ...told, at: rfc3339(at) }
 }

@@ -1,7 +1,7 @@
 import { and, asc, eq, sql } from "drizzle-orm"
 import type { SignedInView, TokensView, UserView, WorkspaceView } from "../contracts/auth.ts"
 import { isUnique } from "../db/db.ts"
-import { heads, identities, members, memberships, userEvents, users, workspaces } from "../db/sqlite.ts"
+import type { Row } from "../db/tables.ts"
 import { accessTokenLife, type Role } from "../lib/access-token.ts"
 import { isCommonPassword } from "../lib/common-passwords.ts"
 import { rfc3339, second } from "../lib/time.ts"
@@ -10,8 +10,8 @@ import { DomainError, type FieldError, invalid } from "./errors.ts"
 import { untilUncontested } from "./events.ts"
 import { asMember, foundWorkspace, renameMember } from "./workspaces.ts"
 
-type User = typeof users.$inferSelect
-type Workspace = Pick<typeof workspaces.$inferSelect, "id" | "name" | "inboxId">
+type User = Row<"users">
+type Workspace = Pick<Row<"workspaces">, "id" | "name" | "inboxId">
 
 export function userView({ id, email, name, timeZone, revision, createdAt, updatedAt }: User): UserView {
   return { id, email, name, timeZone, revision, createdAt: rfc3339(createdAt), updatedAt: rfc3339(updatedAt) }
@@ -48,7 +48,8 @@ export async function register(ctx: IdentityCtx, registration: Registration): Pr
 }
 
 async function enterDirectory(ctx: IdentityCtx, { email, password, name }: Registration) {
-  const { sql: db } = ctx.db
+  const { sql: db, tables } = ctx.db
+  const { identities, users, workspaces, memberships, userEvents } = tables
   const at = ctx.now()
   const user: User = { id: ctx.newId("user"), email, name, timeZone: "UTC", revision: 1, createdAt: at, updatedAt: at }
   const workspace = { id: ctx.newId("workspace"), name: `${name}'s workspace`, inboxId: ctx.newId("project") }
@@ -65,7 +66,7 @@ async function enterDirectory(ctx: IdentityCtx, { email, password, name }: Regis
   } catch (error) {
     if (!isUnique(error)) throw error
     const [[owner]] = await ctx.db.read(
-      db.select({ userId: identities.userId }).from(identities).where(isIdentity(email)),
+      db.select({ userId: identities.userId }).from(identities).where(isIdentity(ctx, email)),
     )
     // Our own row in the way: an earlier attempt landed and its answer was lost.
     if (owner?.userId !== user.id) {
@@ -76,7 +77,8 @@ async function enterDirectory(ctx: IdentityCtx, { email, password, name }: Regis
   return { user, workspace }
 }
 
-const isIdentity = (email: string) => and(eq(identities.provider, "password"), eq(identities.subject, email))
+const isIdentity = ({ db: { tables } }: IdentityCtx, email: string) =>
+  and(eq(tables.identities.provider, "password"), eq(tables.identities.subject, email))
 
 // ---- sign in ----
 
@@ -102,7 +104,8 @@ export async function login(
 
 /** The account behind an address, with its first workspace. */
 async function findAccount(ctx: IdentityCtx, email: string) {
-  const { sql: db } = ctx.db
+  const { sql: db, tables } = ctx.db
+  const { identities, users, workspaces, memberships } = tables
   const [[row]] = await ctx.db.read(
     db
       .select({
@@ -123,7 +126,7 @@ async function findAccount(ctx: IdentityCtx, email: string) {
       .innerJoin(users, eq(users.id, identities.userId))
       .innerJoin(memberships, eq(memberships.userId, users.id))
       .innerJoin(workspaces, eq(workspaces.id, memberships.workspaceId))
-      .where(isIdentity(email))
+      .where(isIdentity(ctx, email))
       .orderBy(asc(memberships.createdAt))
       .limit(1),
   )
@@ -135,7 +138,8 @@ async function findAccount(ctx: IdentityCtx, email: string) {
 /** Brings the hash up to today's parameters. */
 async function rehash(ctx: IdentityCtx, email: string, password: string): Promise<void> {
   const secret = await ctx.hasher.hash(password)
-  await ctx.db.write(ctx.db.sql.update(identities).set({ secret, updatedAt: ctx.now() }).where(isIdentity(email)))
+  const { sql: db, tables } = ctx.db
+  await ctx.db.write(db.update(tables.identities).set({ secret, updatedAt: ctx.now() }).where(isIdentity(ctx, email)))
 }
 
 /** The user's role, after repairing what a crash between directory and workspace may have left undone. */
@@ -154,7 +158,8 @@ function enterWorkspace(ctx: IdentityCtx, user: User, workspace: Workspace): Pro
 
 /** The membership, and whether the workspace has had its first commit. */
 async function findMember(ctx: IdentityCtx, userId: string, workspaceId: string) {
-  const { sql: db } = ctx.db
+  const { sql: db, tables } = ctx.db
+  const { members, heads } = tables
   const [[member], [head]] = await ctx.db.read(
     db
       .select()

@@ -27,13 +27,17 @@ export function parseCursor(list: string, keyType: "string" | "number", cursor: 
   if (!Array.isArray(parts) || parts.length !== 3) throw broken("is not a cursor")
   const [mark, k, id] = parts as unknown[]
   if (mark !== fnv1a(list)) throw broken("belongs to another list")
-  if (typeof k !== keyType || typeof id !== "string" || !isPlain(k) || !isPlain(id)) throw broken("is not a cursor")
-  return { k: k as Place["k"], id }
+  if (typeof k !== keyType || typeof id !== "string") throw broken("is not a cursor")
+  const place = { k: k as Place["k"], id }
+  if (!isPlain(place.k) || !isPlain(id)) throw broken("is not a cursor")
+  return place
 }
 
 const broken = (detail: string) => invalid({ pointer: "?cursor", detail })
 
-const isPlain = (part: unknown) => typeof part !== "string" || (part.isWellFormed() && !part.includes("\0"))
+/** What every database takes for a sort key. */
+const isPlain = (part: string | number) =>
+  typeof part === "string" ? part.isWellFormed() && !part.includes("\0") : Number.isSafeInteger(part)
 
 function parseJson(text: string): unknown {
   try {

@@ -3,7 +3,7 @@ import type * as z from "zod"
 import type { Me } from "../contracts/me.ts"
 import { CommitRefused } from "../db/commit.ts"
 import { DbError } from "../db/errors.ts"
-import { members, userEvents, users } from "../db/sqlite.ts"
+import type { Row } from "../db/tables.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commitNothing, difference, untilUncontested } from "./events.ts"
@@ -13,7 +13,7 @@ import { findReplay } from "./receipts.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { renameMember } from "./workspaces.ts"
 
-type User = typeof users.$inferSelect
+type User = Row<"users">
 type MeView = z.output<typeof Me>
 
 const meView = (ctx: Ctx, user: User): MeView => ({
@@ -22,7 +22,9 @@ const meView = (ctx: Ctx, user: User): MeView => ({
 })
 
 async function getUser(ctx: Ctx): Promise<User> {
-  const [[user]] = await ctx.db.read(ctx.db.sql.select().from(users).where(eq(users.id, ctx.actor.userId)))
+  const { sql: db, tables } = ctx.db
+  const { users } = tables
+  const [[user]] = await ctx.db.read(db.select().from(users).where(eq(users.id, ctx.actor.userId)))
   if (!user) throw notFound("user")
   return user
 }
@@ -56,20 +58,28 @@ export async function updateMe(ctx: Ctx, patch: Patch, expected: Expected): Prom
     accepted &&= [after.revision]
 
     const view = meView(ctx, after)
-    const [[member]] = await ctx.db.read(
-      ctx.db.sql
-        .select()
-        .from(members)
-        .where(and(eq(members.workspaceId, ctx.workspaceId), eq(members.userId, ctx.actor.userId))),
-    )
+    const member = await findMyself(ctx)
     if (member && member.name !== name) await renameMember(ctx, member, name, view)
     else await commitNothing(ctx, "profile:write", { kind: "changed", body: view })
     return view
   })
 }
 
+async function findMyself(ctx: Ctx): Promise<Row<"members"> | undefined> {
+  const { sql: db, tables } = ctx.db
+  const { members } = tables
+  const [[member]] = await ctx.db.read(
+    db
+      .select()
+      .from(members)
+      .where(and(eq(members.workspaceId, ctx.workspaceId), eq(members.userId, ctx.actor.userId))),
+  )
+  return member
+}
+
 async function saveUser(ctx: Ctx, before: User, after: User, data: Record<string, unknown>): Promise<void> {
-  const { sql: db } = ctx.db
+  const { sql: db, tables } = ctx.db
+  const { users, userEvents } = tables
   const { name, timeZone, updatedAt, revision } = after
   const written = sql<number>`(select ${users.revision} from ${users} where ${users.id} = ${before.id} and ${users.revision} = ${revision})`
   try {

@@ -1,8 +1,8 @@
 import { and, eq, isNull, sql } from "drizzle-orm"
 import type { ProjectView, projectSorts } from "../contracts/projects.ts"
 import { CommitRefused } from "../db/commit.ts"
-import { given, insertRows } from "../db/rows.ts"
-import { heads, projects } from "../db/sqlite.ts"
+import { insertRows } from "../db/rows.ts"
+import type { Row } from "../db/tables.ts"
 import { idPattern } from "../lib/ids.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
@@ -12,7 +12,7 @@ import { beyond, cutPage, formatCursor, type Order, orderBy, parseCursor, parseS
 import { permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
-type Project = typeof projects.$inferSelect
+type Project = Row<"projects">
 
 export function projectView(project: Project): ProjectView {
   const { id, key, name, description, isInbox, revision, createdBy, createdAt, updatedAt } = project
@@ -63,9 +63,13 @@ export function keyCandidates(name: string, id: string): string[] {
 
 /** Writes the row of a new project, with the first candidate that no project of the workspace has. */
 export function insertProject({ db }: Pick<Ctx, "db">, project: Project, candidates: string[]) {
+  const { projects } = db.tables
   const taken = sql`select 1 from ${projects} p where p.workspace_id = ${project.workspaceId} and p.key = c.value`
-  const free = sql`(select c.value from json_each(${given("candidates")}) c where not exists (${taken}) order by c.key limit 1)`
-  return insertRows(db.sql, projects, [{ ...project, candidates }], { computed: { key: free } })
+  const free = sql`(select c.value from ${db.elements(db.given("candidates"))} where not exists (${taken}) order by c.key limit 1)`
+  return insertRows(db, projects, [{ ...project, candidates }], {
+    fields: { candidates: "json" },
+    computed: { key: free },
+  })
 }
 
 export async function createProject(
@@ -97,12 +101,14 @@ export async function createProject(
   }
 }
 
-const isHere = (ctx: Ctx, id: string) =>
-  and(eq(projects.workspaceId, ctx.workspaceId), eq(projects.id, id), isNull(projects.deletedAt))
+function isHere({ db, workspaceId }: Ctx, id: string) {
+  const { projects } = db.tables
+  return and(eq(projects.workspaceId, workspaceId), eq(projects.id, id), isNull(projects.deletedAt))
+}
 
 async function getProjectRow(ctx: Ctx, id: string): Promise<Project> {
   if (!idPattern("project").test(id)) throw notFound("project")
-  const [[project]] = await ctx.db.read(ctx.db.sql.select().from(projects).where(isHere(ctx, id)))
+  const [[project]] = await ctx.db.read(ctx.db.sql.select().from(ctx.db.tables.projects).where(isHere(ctx, id)))
   if (!project) throw notFound("project")
   return project
 }
@@ -160,6 +166,7 @@ export async function deleteProject(ctx: Ctx, id: string, expected: Expected): P
 }
 
 function replaceProject(ctx: Ctx, before: Project, set: Partial<Project>) {
+  const { projects } = ctx.db.tables
   return ctx.db.sql
     .update(projects)
     .set({ ...set, revision: before.revision + 1 })
@@ -178,8 +185,6 @@ const changeOf = (before: Project, type: DomainChange["type"], data: DomainChang
 type Sort = (typeof projectSorts)[number]
 type ProjectQuery = { sort: Sort | `-${Sort}`; limit: number; cursor?: string | undefined }
 
-const sortKeys = { created: null, updated: sql`${projects.updatedAt}` } as const
-
 export async function listProjects(
   ctx: Ctx,
   { sort, limit, cursor }: ProjectQuery,
@@ -188,8 +193,9 @@ export async function listProjects(
   const { by, direction } = parseSort<Sort>(sort)
   const list = `${ctx.workspaceId} projects ${sort}`
   const place = parseCursor(list, by === "created" ? "string" : "number", cursor)
-  const order: Order = { key: sortKeys[by], id: sql`${projects.id}`, direction }
   const { db } = ctx
+  const { projects, heads } = db.tables
+  const order: Order = { key: by === "created" ? null : sql`${projects.updatedAt}`, id: sql`${projects.id}`, direction }
   const [rows, [head]] = await db.read(
     db.sql
       .select()

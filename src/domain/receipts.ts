@@ -1,7 +1,6 @@
 import { and, asc, between, eq, gte } from "drizzle-orm"
 import type { Answer } from "../db/commit.ts"
 import { receiptLife } from "../db/commit.ts"
-import { events, receipts } from "../db/sqlite.ts"
 import type { Ctx, Idempotency } from "./ctx.ts"
 import { invalid } from "./errors.ts"
 
@@ -10,7 +9,8 @@ export type Replay = { kind: Answer; body: Record<string, unknown> | null }
 
 /** Null when the key has not been used. Throws `invalid_input` when it was used for another request. */
 export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): Promise<Replay | null> {
-  const { sql: db } = ctx.db
+  const { sql: db, tables } = ctx.db
+  const { receipts, events } = tables
   const [[receipt]] = await ctx.db.read(
     db
       .select()

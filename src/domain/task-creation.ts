@@ -1,9 +1,8 @@
 import { and, eq, isNull, sql } from "drizzle-orm"
 import type { NewTaskInput, TaskView } from "../contracts/tasks.ts"
 import { CommitRefused } from "../db/commit.ts"
-import { given, insertRows } from "../db/rows.ts"
+import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
-import { projects, tasks } from "../db/sqlite.ts"
 import { positionAtEnd } from "../lib/positions.ts"
 import { findMembers, insertAssignees, strangers } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
@@ -92,31 +91,36 @@ function draftTasks(ctx: Ctx, inputs: NewTaskInput[], at: number): Draft[] {
 }
 
 function insertTasks(ctx: Ctx, drafts: Draft[]): Statement[] {
-  const { sql: db } = ctx.db
-  const counted = JSON.stringify(
-    [...Map.groupBy(drafts, (draft) => draft.projectId)].map(([projectId, group]) => ({
-      projectId,
-      count: group.length,
-    })),
-  )
+  const { db } = ctx
+  const { projects, tasks } = db.tables
+  const { given } = db
+  const perProject = [...Map.groupBy(drafts, (draft) => draft.projectId)].map(([projectId, group]) => ({
+    projectId,
+    count: group.length,
+  }))
+  const counted = db.givenRows(perProject, { projectId: "text", count: "integer" })
   const assigned = drafts.flatMap(({ id, assigneeIds, dueSort }) =>
     assigneeIds.map((userId) => ({ workspaceId: ctx.workspaceId, taskId: id, userId, dueSort })),
   )
   return [
     // Numbers are handed out here, in the commit: two creators queue for the row, and no number is lost or doubled.
-    db
+    db.sql
       .update(projects)
       .set({
-        taskCounter: sql`${projects.taskCounter} + (select c.value ->> '$.count' from json_each(${counted}) c where c.value ->> '$.projectId' = ${projects.id})`,
+        taskCounter: sql`${projects.taskCounter} + (select ${given("count")} from ${counted} where ${given("projectId")} = ${projects.id})`,
       })
       .where(
         and(
           eq(projects.workspaceId, ctx.workspaceId),
-          sql`${projects.id} in (select c.value ->> '$.projectId' from json_each(${counted}) c)`,
+          db.oneOf(
+            projects.id,
+            perProject.map(({ projectId }) => projectId),
+          ),
           isNull(projects.deletedAt),
         ),
       ),
     insertRows(db, tasks, drafts, {
+      fields: { ahead: "integer" },
       computed: { key: sql`p.key || '-' || (p.task_counter - ${given("ahead")})` },
       tail: sql`join ${projects} p on p.workspace_id = ${ctx.workspaceId} and p.id = ${given("projectId")} and p.deleted_at is null where ${given("parentId")} is null or exists (select 1 from ${tasks} parent where parent.workspace_id = ${ctx.workspaceId} and parent.id = ${given("parentId")} and parent.project_id = ${given("projectId")} and parent.deleted_at is null)`,
     }),
@@ -132,8 +136,8 @@ function taskCreated(draft: Draft): DomainChange {
 
 /** Throws `invalid_input` naming every project, parent and assignee that is not there. */
 async function explainRefusedTasks(ctx: Ctx, inputs: NewTaskInput[], pointer: string): Promise<void> {
-  const { sql: db } = ctx.db
-  const ids = (list: string[]) => sql`(select value from json_each(${JSON.stringify(list)}))`
+  const { sql: db, tables, oneOf } = ctx.db
+  const { projects, tasks } = tables
   const parentIds = inputs.flatMap(({ parentId }) => parentId ?? [])
   const [projectRows, parentRows, memberRows] = await ctx.db.read(
     db
@@ -143,15 +147,16 @@ async function explainRefusedTasks(ctx: Ctx, inputs: NewTaskInput[], pointer: st
         and(
           eq(projects.workspaceId, ctx.workspaceId),
           isNull(projects.deletedAt),
-          sql`${projects.id} in ${ids(inputs.map(({ projectId }) => projectId))}`,
+          oneOf(
+            projects.id,
+            inputs.map(({ projectId }) => projectId),
+          ),
         ),
       ),
     db
       .select({ id: tasks.id, projectId: tasks.projectId })
       .from(tasks)
-      .where(
-        and(eq(tasks.workspaceId, ctx.workspaceId), isNull(tasks.deletedAt), sql`${tasks.id} in ${ids(parentIds)}`),
-      ),
+      .where(and(eq(tasks.workspaceId, ctx.workspaceId), isNull(tasks.deletedAt), oneOf(tasks.id, parentIds))),
     findMembers(
       ctx,
       inputs.flatMap(({ assigneeIds }) => assigneeIds),

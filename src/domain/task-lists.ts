@@ -1,7 +1,6 @@
 import { and, eq, type SQL, sql } from "drizzle-orm"
 import type { TaskAnswerView, TaskQueryInput, taskSorts } from "../contracts/tasks.ts"
-import { type Scan, scanPage } from "../db/scan.ts"
-import { heads, members, projects, taskAssignees, tasks } from "../db/sqlite.ts"
+import type { Scan } from "../db/scan.ts"
 import { idPattern } from "../lib/ids.ts"
 import { startOfDate } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
@@ -71,22 +70,24 @@ export async function listTasks(ctx: Ctx, query: TaskQueryInput, missing = unkno
   const place = parseCursor(list, keyTypes[by], query.cursor)
 
   const { db } = ctx
+  const { tasks, heads } = db.tables
   const { limit } = query
   const residual = residualOf(ctx, scope)
   const scan: Scan = {
     entries: entriesOf(ctx, scope, by, (order) => ({ from: beyond(order, place), orderBy: orderBy(order) }), direction),
     residual: residual.condition,
+    direction,
     limit,
     window: windowOf(limit, residual.reads + readsPerEntry[scope.kind]),
   }
   const [rows, [head]] = await db.read(
     db.sql
       .select({
-        ...taskSelection(query),
+        ...taskSelection(db, query),
         k: sql<string | number>`page.k`.as("k"),
         isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
       })
-      .from(sql`${scanPage(scan)} page`)
+      .from(sql`${db.scanPage(scan)} page`)
       .innerJoin(tasks, and(eq(tasks.workspaceId, ctx.workspaceId), eq(tasks.id, sql`page.id`))),
     db.sql
       .select({ seq: heads.seq, ...presenceOf(ctx, query) })
@@ -141,13 +142,14 @@ function entriesOf(
   bounds: (order: Order) => { from: SQL; orderBy: SQL },
   direction: Order["direction"],
 ): Scan["entries"] {
+  const { tasks, taskAssignees } = ctx.db.tables
   if (kind === "assignee") {
     const key = by === "due" ? sql`a.due_sort` : null
     const range = bounds({ key, id: sql`a.task_id`, direction })
     return (limit, isNarrow) =>
       isNarrow
         ? sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k from ${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
-        : sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k, ${filterColumns} from ${taskAssignees} a cross join ${tasks} t on t.workspace_id = a.workspace_id and t.id = a.task_id where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
+        : sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k, ${filterColumns} from ${taskAssignees} a ${ctx.db.joinInOrder} ${tasks} t on t.workspace_id = a.workspace_id and t.id = a.task_id where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
   }
   const key = sortColumns[by]
   const range = bounds({ key, id: sql`t.id`, direction })
@@ -165,8 +167,8 @@ function entriesOf(
 /** The conditions that no index decides, over the columns of an entry, and how many rows they read per entry. */
 function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null; reads: number } {
   const { status, priority, dueBefore, dueAfter, updatedAfter, project, assignee } = filters
-  const oneOf = (column: SQL, values: unknown[]) =>
-    sql`${column} in (select value from json_each(${JSON.stringify(values)}))`
+  const { oneOf, tables } = ctx.db
+  const { projects, taskAssignees } = tables
   const plain = [
     kind === "workspace" && sql`entry.deleted_at is null`,
     status && oneOf(sql`entry.status`, status),
@@ -196,6 +198,7 @@ const pointInTime = (value: string) => (value.length === 10 ? startOfDate(value)
 
 /** What tells, in the trip of the page, whether the things that the query names are there. */
 function presenceOf(ctx: Ctx, { project, parent, assignee }: Pick<Filters, Named>) {
+  const { projects, tasks, members } = ctx.db.tables
   const isThere = (found: SQL) => sql<number>`exists (select 1 from ${found})`
   const ofWorkspace = sql`where x.workspace_id = ${ctx.workspaceId}`
   const ofLiveProject = sql`join ${projects} p on p.workspace_id = x.workspace_id and p.id = x.project_id and p.deleted_at is null`

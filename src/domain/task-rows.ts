@@ -6,13 +6,13 @@ import {
   type TaskView,
   taskFields,
 } from "../contracts/tasks.ts"
-import { jsonArray, jsonObject } from "../db/rows.ts"
-import { members, projects, taskAssignees, tasks } from "../db/sqlite.ts"
+import { type Dialect, perDialect } from "../db/dialect.ts"
+import type { Row } from "../db/tables.ts"
 import { endOfDate, rfc3339, rfc3339OrNull } from "../lib/time.ts"
 
 // How a task stands in the database and how it looks outside, with what must be read for which field.
 
-type TaskColumns = Omit<typeof tasks.$inferSelect, "workspaceId" | "deletedAt" | "dueSort">
+type TaskColumns = Omit<Row<"tasks">, "workspaceId" | "deletedAt" | "dueSort">
 
 export type Task = TaskColumns & { dueSort: number; assigneeIds: string[] }
 
@@ -57,38 +57,49 @@ export function taskView(task: Omit<Task, "dueSort">): TaskView {
   }
 }
 
-const ofTask = sql`a.workspace_id = ${tasks.workspaceId} and a.task_id = ${tasks.id}`
-const assigneeIds = jsonArray(
-  sql`user_id`,
-  sql`(select a.user_id from ${taskAssignees} a where ${ofTask} order by a.user_id)`,
-)
-const assigneesOf = jsonArray(
-  sql`json(person)`,
-  sql`(select ${jsonObject({ id: sql`m.user_id`, name: sql`m.name` })} as person from ${taskAssignees} a join ${members} m on m.workspace_id = a.workspace_id and m.user_id = a.user_id where ${ofTask} order by a.user_id)`,
-)
-const projectOf = sql<string>`(select ${jsonObject({ id: sql`p.id`, key: sql`p.key`, name: sql`p.name` })} from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId})`
-
-const columns = {
-  id: tasks.id,
-  key: tasks.key,
-  projectId: tasks.projectId,
-  parentId: tasks.parentId,
-  title: tasks.title,
-  description: tasks.description,
-  status: tasks.status,
-  priority: tasks.priority,
-  position: tasks.position,
-  startDate: tasks.startDate,
-  startAt: tasks.startAt,
-  dueDate: tasks.dueDate,
-  dueAt: tasks.dueAt,
-  revision: tasks.revision,
-  createdBy: tasks.createdBy,
-  createdAt: tasks.createdAt,
-  updatedAt: tasks.updatedAt,
-  completedAt: tasks.completedAt,
+function columnsFrom({ tables: { tasks } }: Dialect) {
+  return {
+    id: tasks.id,
+    key: tasks.key,
+    projectId: tasks.projectId,
+    parentId: tasks.parentId,
+    title: tasks.title,
+    description: tasks.description,
+    status: tasks.status,
+    priority: tasks.priority,
+    position: tasks.position,
+    startDate: tasks.startDate,
+    startAt: tasks.startAt,
+    dueDate: tasks.dueDate,
+    dueAt: tasks.dueAt,
+    revision: tasks.revision,
+    createdBy: tasks.createdBy,
+    createdAt: tasks.createdAt,
+    updatedAt: tasks.updatedAt,
+    completedAt: tasks.completedAt,
+  }
 }
-type Column = keyof typeof columns
+
+/** What can be read of a task: its columns, and what belongs to it, as JSON. */
+const parts = perDialect((dialect) => {
+  const { tasks, taskAssignees, members, projects } = dialect.tables
+  const { jsonArray, jsonObject, jsonItem } = dialect
+  const ofTask = sql`a.workspace_id = ${tasks.workspaceId} and a.task_id = ${tasks.id}`
+  return {
+    columns: columnsFrom(dialect),
+    assigneeIds: jsonArray(
+      sql`user_id`,
+      sql`(select a.user_id from ${taskAssignees} a where ${ofTask} order by a.user_id) assignee`,
+    ),
+    assignees: jsonArray(
+      jsonItem(sql`person`),
+      sql`(select ${jsonObject({ id: sql`m.user_id`, name: sql`m.name` })} as person from ${taskAssignees} a join ${members} m on m.workspace_id = a.workspace_id and m.user_id = a.user_id where ${ofTask} order by a.user_id) assignee`,
+    ),
+    project: sql<string>`(select ${dialect.jsonText(jsonObject({ id: sql`p.id`, key: sql`p.key`, name: sql`p.name` }))} from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId})`,
+  }
+})
+
+type Column = keyof ReturnType<typeof columnsFrom>
 
 const columnsOf: { [Field in TaskField]?: readonly Column[] } = {
   assigneeIds: [],
@@ -97,26 +108,30 @@ const columnsOf: { [Field in TaskField]?: readonly Column[] } = {
 }
 
 /** What to select for a task: everything, or what the asked fields need. `id` and `revision` always. */
-export function taskSelection({ fields = taskFields, include = [] }: ProjectionInput) {
+export function taskSelection(dialect: Dialect, { fields = taskFields, include = [] }: ProjectionInput) {
+  const { columns, assigneeIds, assignees, project } = parts(dialect)
   const names = new Set<Column>(["id", "revision"])
   for (const field of fields) for (const column of columnsOf[field] ?? [field as Column]) names.add(column)
   const picked = Object.fromEntries([...names].map((name) => [name, columns[name]]))
   return {
     ...(picked as Partial<typeof columns>),
-    id: tasks.id,
-    revision: tasks.revision,
+    id: columns.id,
+    revision: columns.revision,
     ...(fields.includes("assigneeIds") && { assigneeIds: assigneeIds.as("assignee_ids") }),
-    ...(include.includes("project") && { project: projectOf.as("project") }),
-    ...(include.includes("assignees") && { assignees: assigneesOf.as("assignees") }),
+    ...(include.includes("project") && { project: project.as("project") }),
+    ...(include.includes("assignees") && { assignees: assignees.as("assignees") }),
   }
 }
 
 /** Everything that deciding about a task needs. */
-export const wholeTask = {
-  ...columns,
-  dueSort: tasks.dueSort,
-  assigneeIds: assigneeIds.as("assignee_ids") as SQL.Aliased<string>,
-}
+export const wholeTask = perDialect((dialect) => {
+  const { columns, assigneeIds } = parts(dialect)
+  return {
+    ...columns,
+    dueSort: dialect.tables.tasks.dueSort,
+    assigneeIds: assigneeIds.as("assignee_ids") as SQL.Aliased<string>,
+  }
+})
 
 type Selected = Partial<Omit<TaskColumns, "id">> & {
   id: string

@@ -2,7 +2,6 @@ import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
 import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "../contracts/tasks.ts"
 import { CommitRefused } from "../db/commit.ts"
 import type { Statement } from "../db/sql.ts"
-import { heads, projects, taskAssignees, tasks } from "../db/sqlite.ts"
 import { idPattern } from "../lib/ids.ts"
 import { findMembers, insertAssignees, strangers } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
@@ -38,11 +37,11 @@ export function changeType(before: Pick<Task, "status">, after: Pick<Task, "stat
   return "task.updated"
 }
 
-const projectIsHere = sql`exists (select 1 from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null)`
-
-function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
+function isHere({ db, workspaceId }: Ctx, idOrKey: string): SQL | undefined {
+  const { tasks, projects } = db.tables
   const named = idPattern("task").test(idOrKey) ? eq(tasks.id, idOrKey) : eq(tasks.key, idOrKey)
-  return and(eq(tasks.workspaceId, ctx.workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
+  const projectIsHere = sql`exists (select 1 from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null)`
+  return and(eq(tasks.workspaceId, workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
 }
 
 const keyPattern = /^[A-Z][A-Z0-9]{1,15}-\d{1,15}$/
@@ -60,7 +59,8 @@ export async function viewTask(
   permit(ctx, "task:read")
   mustNameTask(idOrKey)
   const { db } = ctx
-  const query = db.sql.select(taskSelection(projection)).from(tasks).where(isHere(ctx, idOrKey))
+  const { tasks, heads } = db.tables
+  const query = db.sql.select(taskSelection(db, projection)).from(tasks).where(isHere(ctx, idOrKey))
   const head = db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId))
   const isBare = !(projection.fields || projection.include)
   const [[row], heading] = isBare ? [...(await db.read(query)), []] : await db.read(query, head)
@@ -70,7 +70,8 @@ export async function viewTask(
 
 async function getTask(ctx: Ctx, idOrKey: string): Promise<Task> {
   mustNameTask(idOrKey)
-  const [[row]] = await ctx.db.read(ctx.db.sql.select(wholeTask).from(tasks).where(isHere(ctx, idOrKey)))
+  const { db } = ctx
+  const [[row]] = await db.read(db.sql.select(wholeTask(db)).from(db.tables.tasks).where(isHere(ctx, idOrKey)))
   if (!row) throw notFound("task")
   return { ...row, assigneeIds: JSON.parse(row.assigneeIds) as string[] }
 }
@@ -145,6 +146,7 @@ async function save(
 /** Sets the columns that changed, and only those: an index whose columns are named is a billed row. */
 function replaceTask(ctx: Ctx, before: Task, after: Task) {
   const { assigneeIds: _assignees, ...columns } = after
+  const { tasks } = ctx.db.tables
   const changed = Object.entries(columns).filter(([name, value]) => value !== before[name as keyof Task])
   return ctx.db.sql
     .update(tasks)
@@ -153,7 +155,8 @@ function replaceTask(ctx: Ctx, before: Task, after: Task) {
 }
 
 function replaceAssignees(ctx: Ctx, before: Task, after: Task): Statement[] {
-  const { sql: db } = ctx.db
+  const { sql: db, tables } = ctx.db
+  const { taskAssignees } = tables
   const ofTask = and(eq(taskAssignees.workspaceId, ctx.workspaceId), eq(taskAssignees.taskId, before.id))
   if (before.assigneeIds.join() === after.assigneeIds.join()) {
     const moved = after.dueSort !== before.dueSort && before.assigneeIds.length > 0

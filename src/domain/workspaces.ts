@@ -1,12 +1,12 @@
 import { and, eq } from "drizzle-orm"
 import { CommitRefused } from "../db/commit.ts"
-import { members } from "../db/sqlite.ts"
+import type { Row } from "../db/tables.ts"
 import type { Role } from "../lib/access-token.ts"
 import type { Base, Ctx } from "./ctx.ts"
 import { commit } from "./events.ts"
 import { draftProject, insertProject, projectCreated } from "./projects.ts"
 
-type Member = typeof members.$inferSelect
+type Member = Row<"members">
 type Founder = { id: string; name: string }
 
 /** A `Ctx` for a user who has just proved who they are. */
@@ -41,7 +41,7 @@ export async function foundWorkspace(
       permission: "profile:write",
       at,
       rows: [
-        ctx.db.sql.insert(members).values({ ...row, revision: 1, createdAt: at, updatedAt: at }),
+        ctx.db.sql.insert(ctx.db.tables.members).values({ ...row, revision: 1, createdAt: at, updatedAt: at }),
         insertProject(ctx, inbox, ["INBOX"]),
       ],
       changes: [
@@ -71,6 +71,7 @@ export async function renameMember(
   body?: Record<string, unknown>,
 ): Promise<void> {
   const at = ctx.now()
+  const { members } = ctx.db.tables
   await commit(ctx, {
     permission: "profile:write",
     at,

@@ -10,7 +10,13 @@ export const openRequest = (instance: Instance) =>
     const requestId = newId("request")
     c.set("requestId", requestId)
     c.set("instance", instance)
-    c.set("db", openDb(c.env.DB))
+    const db = openDb(instance.database.connect())
+    c.set("db", db)
     c.header("x-request-id", requestId)
-    await next()
+    try {
+      await next()
+    } finally {
+      // The answer does not wait for the goodbye.
+      c.executionCtx.waitUntil(db.close())
+    }
   })

@@ -3,11 +3,14 @@ export class DeadlineExceeded extends Error {
   override name = "DeadlineExceeded"
 }
 
-/** The answer of `work`, or DeadlineExceeded after `ms` milliseconds. */
-export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+/** The answer of `work`, or DeadlineExceeded after `ms` milliseconds; `onLate` then lets go of what the work holds. */
+export async function within<T>(ms: number, work: Promise<T>, onLate?: () => void): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new DeadlineExceeded(`No answer in ${ms} ms`)), ms)
+    timer = setTimeout(() => {
+      reject(new DeadlineExceeded(`No answer in ${ms} ms`))
+      onLate?.()
+    }, ms)
   })
   try {
     return await Promise.race([work, late])

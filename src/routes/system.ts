@@ -1,7 +1,6 @@
 import { sql } from "drizzle-orm"
 import { Hono } from "hono"
 import { Health, Jwks, Liveness } from "../contracts/health.ts"
-import { heads } from "../db/sqlite.ts"
 import type { AppEnv } from "../http/context.ts"
 import { operation } from "../http/contract.ts"
 import { checkHealth } from "../observability/health.ts"
@@ -18,7 +17,7 @@ systemRoutes.get("/health", operation("Whether everything that is needed works",
       db.read(
         db.sql
           .select({ one: sql<number>`1`.as("one") })
-          .from(heads)
+          .from(db.tables.heads)
           .limit(1),
       ),
     objects: () => c.env.RATE_LIMITER.getByName("health").ping(),

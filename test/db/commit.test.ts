@@ -1,4 +1,3 @@
-import { env } from "cloudflare:workers"
 import { describe, expect, it } from "vitest"
 import { openDb } from "../../src/db/db.ts"
 import { openApp } from "../support/app.ts"
@@ -13,16 +12,17 @@ import {
   problemIn,
   taskIn,
 } from "../support/caller.ts"
-import { between, failingAt, isCommit, losing, refusing } from "../support/faulty-d1.ts"
+import { execute, send } from "../support/database.ts"
+import { between, failingAt, isCommit, losing, refusing } from "../support/faults.ts"
 
 const tenantTables = ["heads", "members", "projects", "tasks", "task_assignees", "events", "receipts"]
 
 /** Every row that the workspace has, in every table. */
 async function everythingOf({ workspaceId }: Caller) {
-  const results = await env.DB.batch(
-    tenantTables.map((table) => env.DB.prepare(`select * from ${table} where workspace_id = ?`).bind(workspaceId)),
+  const results = await send(
+    ...tenantTables.map((table): [string, string] => [`select * from ${table} where workspace_id = ?`, workspaceId]),
   )
-  return results.map(({ results }) => results)
+  return results.map(({ rows }) => rows)
 }
 
 type Attempt = { name: string; statements: number; send: (caller: Caller, subject: Subject) => Promise<Response> }
@@ -91,17 +91,17 @@ describe("a commit of which one statement fails", () => {
       const before = await everythingOf(ada)
 
       for (let index = 0; index < statements; index += 1) {
-        const broken = ada.through(await openApp({ db: failingAt(env.DB, index) }))
+        const broken = ada.through(await openApp({ database: failingAt(index) }))
         await problemIn(await send(broken, subject), 500)
         expect(await everythingOf(ada), `statement ${index}`).toEqual(before)
       }
 
       const lengths: number[] = []
-      const watched = between(env.DB, (batch) => {
+      const watched = between((batch) => {
         if (isCommit(batch)) lengths.push(batch.sql.length)
         return batch.run()
       })
-      const answer = await send(ada.through(await openApp({ db: watched })), subject)
+      const answer = await send(ada.through(await openApp({ database: watched })), subject)
       expect(answer.ok).toBe(true)
       expect(lengths).toEqual([statements])
     })
@@ -114,7 +114,7 @@ describe("a commit whose outcome is unknown", () => {
       const { ada, subject } = await scene()
       const events = await eventsOf(ada)
 
-      const answer = await send(ada.through(await openApp({ db: losing(env.DB, "after", 1) })), subject)
+      const answer = await send(ada.through(await openApp({ database: losing("after", 1) })), subject)
       expect(answer.ok).toBe(true)
       const added = (await eventsOf(ada)).slice(events.length)
       expect(new Set(added.map(({ type }) => type)).size).toBe(1)
@@ -124,7 +124,7 @@ describe("a commit whose outcome is unknown", () => {
 
   it("gives the keys that the lost answer would have given", async () => {
     const { ada, subject } = await scene()
-    const lossy = ada.through(await openApp({ db: losing(env.DB, "after", 1) }))
+    const lossy = ada.through(await openApp({ database: losing("after", 1) }))
 
     const task = await taskIn(await lossy.post("/api/v1/tasks", { projectId: subject.projectId, title: "Kept" }))
     expect(task).toEqual(await taskIn(await ada.get(`/api/v1/tasks/${task.id}`)))
@@ -133,12 +133,12 @@ describe("a commit whose outcome is unknown", () => {
   it("is tried three times, then answered with 503 and Retry-After", async () => {
     const { ada, subject } = await scene()
     let tries = 0
-    const dead = between(env.DB, (batch) => {
+    const dead = between((batch) => {
       if (!isCommit(batch)) return batch.run()
       tries += 1
       return Promise.reject(new Error("D1_ERROR: Network connection lost."))
     })
-    const answer = await ada.through(await openApp({ db: dead })).put(`/api/v1/tasks/${subject.taskId}/closure`)
+    const answer = await ada.through(await openApp({ database: dead })).put(`/api/v1/tasks/${subject.taskId}/closure`)
     expect((await problemIn(answer, 503)).code).toBe("unavailable")
     expect(answer.headers.get("retry-after")).toBe("2")
     expect(tries).toBe(3)
@@ -147,7 +147,7 @@ describe("a commit whose outcome is unknown", () => {
   it("is repeated by the client without a second effect, when it carries a key", async () => {
     const { ada, subject } = await scene()
     const body = { projectId: subject.projectId, title: "Once" }
-    const lossy = ada.through(await openApp({ db: losing(env.DB, "after", 3) }))
+    const lossy = ada.through(await openApp({ database: losing("after", 3) }))
 
     const first = await lossy.post("/api/v1/tasks", body, key)
     const second = await ada.post("/api/v1/tasks", body, key)
@@ -157,7 +157,7 @@ describe("a commit whose outcome is unknown", () => {
 
   it("survives a connection that breaks before it, twice", async () => {
     const { ada, subject } = await scene()
-    const flaky = ada.through(await openApp({ db: losing(env.DB, "before", 2) }))
+    const flaky = ada.through(await openApp({ database: losing("before", 2) }))
     const answer = await flaky.put(`/api/v1/tasks/${subject.taskId}/closure`)
     expect(await taskIn(answer)).toMatchObject({ status: "done", revision: 2 })
     expect(await historyOf(ada, subject.taskId)).toEqual(["task.created", "task.closed"])
@@ -168,11 +168,11 @@ describe("an overloaded database", () => {
   it("is not asked again, and the caller is told when to", async () => {
     const { ada, subject } = await scene()
     let asked = 0
-    const busy = between(env.DB, () => {
+    const busy = between(() => {
       asked += 1
       return Promise.reject(new Error("D1_ERROR: D1 DB is overloaded. Requests queued for too long."))
     })
-    const answer = await ada.through(await openApp({ db: busy })).get(`/api/v1/tasks/${subject.taskId}`)
+    const answer = await ada.through(await openApp({ database: busy })).get(`/api/v1/tasks/${subject.taskId}`)
     expect((await problemIn(answer, 503)).code).toBe("unavailable")
     expect(answer.headers.get("retry-after")).toBe("2")
     expect(asked).toBe(1)
@@ -181,7 +181,7 @@ describe("an overloaded database", () => {
   it("counts the timeout that resets the object as overload", async () => {
     const { ada } = await scene()
     const message = "D1_ERROR: D1 DB storage operation exceeded timeout which caused object to be reset."
-    const answer = await ada.through(await openApp({ db: refusing(env.DB, message) })).get("/api/v1/tasks")
+    const answer = await ada.through(await openApp({ database: refusing(message) })).get("/api/v1/tasks")
     await problemIn(answer, 503)
   })
 })
@@ -189,12 +189,12 @@ describe("an overloaded database", () => {
 describe("a database that does not answer", () => {
   it("is given up at the deadline, after three tries", async () => {
     let asked = 0
-    const silent = between(env.DB, () => {
+    const silent = between(() => {
       asked += 1
       return new Promise(() => undefined)
     })
-    const db = openDb(silent, { readDeadlineMs: 5, sleep: () => Promise.resolve() })
-    const read = db.read(db.sql.select().from((await import("../../src/db/sqlite.ts")).heads))
+    const db = openDb(silent.connect(), { readDeadlineMs: 5, sleep: () => Promise.resolve() })
+    const read = db.read(db.sql.select().from(db.tables.heads))
     await expect(read).rejects.toMatchObject({ fault: { kind: "timeout" } })
     expect(asked).toBe(3)
   })
@@ -224,14 +224,14 @@ describe("two writers", () => {
     const { ada, subject } = await scene()
     const path = `/api/v1/tasks/${subject.taskId}`
     let isFirst = true
-    const overtaken = between(env.DB, async (batch) => {
+    const overtaken = between(async (batch) => {
       if (isCommit(batch) && isFirst) {
         isFirst = false
         await ada.patch(path, { priority: 4 })
       }
       return batch.run()
     })
-    const answer = await ada.through(await openApp({ db: overtaken })).patch(path, { title: "Slower" })
+    const answer = await ada.through(await openApp({ database: overtaken })).patch(path, { title: "Slower" })
     expect(await taskIn(answer)).toMatchObject({ title: "Slower", priority: 4, revision: 3 })
     const seqs = (await eventsOf(ada)).map(({ seq }) => seq)
     expect(seqs).toEqual(seqs.map((_, index) => index + 1))
@@ -242,7 +242,7 @@ describe("a row that is gone between loading and committing", () => {
   /** Deletes the project just before the first commit of whoever uses this database. */
   const pulledAway = (ada: Caller, projectId: string) => {
     let isThere = true
-    return between(env.DB, async (batch) => {
+    return between(async (batch) => {
       if (isCommit(batch) && isThere) {
         isThere = false
         await ada.delete(`/api/v1/projects/${projectId}`)
@@ -257,7 +257,7 @@ describe("a row that is gone between loading and committing", () => {
     it(`leaves no event of what was not written: ${name}`, async () => {
       const { ada, subject } = await scene()
       const events = (await eventsOf(ada)).length
-      const answer = await send(ada.through(await openApp({ db: pulledAway(ada, subject.projectId) })), subject)
+      const answer = await send(ada.through(await openApp({ database: pulledAway(ada, subject.projectId) })), subject)
       expect([404, 422]).toContain(answer.status)
       expect((await eventsOf(ada)).slice(events).map(({ type }) => type)).toEqual(["project.deleted"])
     })
@@ -280,9 +280,7 @@ describe("50 concurrent creates in one project", () => {
 
 describe("an actor whose role changed a moment ago", () => {
   const demote = ({ workspaceId, userId }: Caller) =>
-    env.DB.prepare("update members set role = 'guest' where workspace_id = ? and user_id = ?")
-      .bind(workspaceId, userId)
-      .run()
+    execute("update members set role = 'guest' where workspace_id = ? and user_id = ?", workspaceId, userId)
 
   it("reads with the token's role, and writes nothing", async () => {
     const { ada, subject } = await scene()
@@ -297,9 +295,7 @@ describe("an actor whose role changed a moment ago", () => {
 
   it("and one who is no member any more cannot write either", async () => {
     const { ada, subject } = await scene()
-    await env.DB.prepare("delete from members where workspace_id = ? and user_id = ?")
-      .bind(ada.workspaceId, ada.userId)
-      .run()
+    await execute("delete from members where workspace_id = ? and user_id = ?", ada.workspaceId, ada.userId)
     const before = await everythingOf(ada)
     for (const { name, send } of attempts.filter(({ name }) => name !== "rename oneself")) {
       // The assignee of the first is the stranger, who is found out earlier.

@@ -1,4 +1,3 @@
-import { env } from "cloudflare:workers"
 import { beforeAll, describe, expect, it } from "vitest"
 import { openDb } from "../../src/db/db.ts"
 import type { Ctx } from "../../src/domain/ctx.ts"
@@ -10,6 +9,7 @@ import * as lists from "../../src/domain/task-lists.ts"
 import * as tasks from "../../src/domain/tasks.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { type Caller, newCaller, newTask } from "../support/caller.ts"
+import { database } from "../support/database.ts"
 
 let ada: Caller
 let taskId: string
@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 
 const guestCtx = (): Ctx => ({
-  db: openDb(env.DB),
+  db: openDb(database.connect()),
   now: Date.now,
   newId,
   actor: { userId: ada.userId, role: "guest", sessionId: "ses_01j00000000000000000000000" },

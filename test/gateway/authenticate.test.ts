@@ -9,7 +9,7 @@ import { toBase64Url, utf8 } from "../../src/lib/bytes.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 import { type Caller, costOf, newCaller, newTask, problemIn, sharedApp } from "../support/caller.ts"
-import { refusing } from "../support/faulty-d1.ts"
+import { refusing } from "../support/faults.ts"
 
 const { SIGNING_KEY: ours } = parseSettings(env)
 const audience = "edgewise-api"
@@ -209,7 +209,7 @@ describe("a token of ours", () => {
     expect(costOf(creation).trips).toBe(1)
 
     // With no database at all, what fails is the route, not the token.
-    const broken = ada.through(await openApp({ db: refusing(env.DB, "D1_ERROR: gone") }))
+    const broken = ada.through(await openApp({ database: refusing("D1_ERROR: gone") }))
     await problemIn(await broken.get("/api/v1/me"), 500)
     await expectRefused(await get({ authorization: "Bearer garbage" }, broken.app))
   })

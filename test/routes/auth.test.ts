@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers"
 import { decodeJwt } from "jose"
 import { describe, expect, it } from "vitest"
 import { SessionList, SignedIn, Tokens } from "../../src/contracts/auth.ts"
+import type { Database } from "../../src/db/engine.ts"
 import { parseSettings } from "../../src/env.ts"
 import { sessionDirectory } from "../../src/hub/session-directory.ts"
 import { grace, idleLife } from "../../src/hub/sessions.ts"
@@ -28,7 +29,8 @@ import {
   problemIn,
   sharedApp,
 } from "../support/caller.ts"
-import { between, failingAt, isCommit } from "../support/faulty-d1.ts"
+import { execute, rowsOf } from "../support/database.ts"
+import { between, failingAt, isCommit, losing } from "../support/faults.ts"
 
 type Headers = Record<string, string>
 
@@ -61,13 +63,6 @@ async function refreshed(answer: Response) {
   expect(answer.status, text).toBe(200)
   return Tokens.parse(JSON.parse(text))
 }
-
-const rowsOf = async (query: string, ...values: string[]) =>
-  (
-    await env.DB.prepare(query)
-      .bind(...values)
-      .all()
-  ).results
 
 const secretOf = async (email: string): Promise<string> => {
   const [row] = await rowsOf("select secret from identities where subject = ?", email)
@@ -113,10 +108,10 @@ async function openClockwork(at = Date.now()) {
 }
 
 /** A database that lets no commit through before `count` of them have come. */
-function meeting(count: number): D1Database {
+function meeting(count: number): Database {
   let waiting = 0
   const { promise: all, resolve: open } = Promise.withResolvers<void>()
-  return between(env.DB, async (batch) => {
+  return between(async (batch) => {
     if (isCommit(batch)) {
       waiting += 1
       if (waiting === count) open()
@@ -133,7 +128,10 @@ async function foundationOf(userId: string) {
   const [heads, members, projects, events] = await Promise.all([
     rowsOf("select seq from heads where workspace_id = ?", workspaceId),
     rowsOf("select user_id, role, name, revision from members where workspace_id = ?", workspaceId),
-    rowsOf("select key, name, is_inbox from projects where workspace_id = ?", workspaceId),
+    rowsOf(
+      "select key, name, case when is_inbox then 1 else 0 end as is_inbox from projects where workspace_id = ?",
+      workspaceId,
+    ),
     rowsOf("select seq, type from events where workspace_id = ? order by seq", workspaceId),
   ])
   return { heads, members, projects, events }
@@ -190,7 +188,10 @@ describe("POST /auth/register", () => {
 
   it("notes the registration outside the workspace, without a word of what was sent", async () => {
     const ada = await newCaller()
-    const notes = await rowsOf("select revision, type, data from user_events where user_id = ?", ada.userId)
+    const notes = await rowsOf(
+      "select revision, type, cast(data as text) as data from user_events where user_id = ?",
+      ada.userId,
+    )
     expect(notes).toEqual([{ revision: 1, type: "user.registered", data: "{}" }])
   })
 
@@ -276,15 +277,14 @@ describe("POST /auth/register", () => {
   })
 
   it("succeeds once when the directory's answer is lost", async () => {
-    let isLost = false
-    const lossy = between(env.DB, async (batch) => {
-      const results = await batch.run()
-      if (isLost || !batch.sql.some((text) => text.startsWith('insert into "identities"'))) return results
-      isLost = true
-      throw new Error("D1_ERROR: Network connection lost.")
+    let attempts = 0
+    const lossy = losing("after", 1, ({ sql }) => {
+      const isMeant = sql.some((text) => text.startsWith('insert into "identities"'))
+      attempts += Number(isMeant)
+      return isMeant
     })
-    const { user } = await signedIn(await register({}, await openApp({ db: lossy })), 201)
-    expect(isLost).toBe(true)
+    const { user } = await signedIn(await register({}, await openApp({ database: lossy })), 201)
+    expect(attempts).toBe(2)
     expect(await foundationOf(user.id)).toEqual(founded(user.id))
   })
 
@@ -296,7 +296,7 @@ describe("POST /auth/register", () => {
 describe("a registration that broke between directory and workspace", () => {
   const halfRegistered = async () => {
     const email = newEmail()
-    await problemIn(await register({ email }, await openApp({ db: failingAt(env.DB, 0) })), 500)
+    await problemIn(await register({ email }, await openApp({ database: failingAt(0) })), 500)
     const userId = await userIdOf(email)
     expect(await foundationOf(userId)).toEqual({ heads: [], members: [], projects: [], events: [] })
     return { email, userId }
@@ -316,7 +316,7 @@ describe("a registration that broke between directory and workspace", () => {
 
   it("is completed once by two logins at once", async () => {
     const { email, userId } = await halfRegistered()
-    const app = await openApp({ db: meeting(2) })
+    const app = await openApp({ database: meeting(2) })
     const answers = await Promise.all([login({ email }, app), login({ email }, app)])
     for (const answer of answers) expect((await signedIn(answer)).user.id).toBe(userId)
     expect(await foundationOf(userId)).toEqual(founded(userId))
@@ -386,8 +386,7 @@ describe("POST /auth/login", () => {
     expect(costOf(await login({ email: newEmail() })).trips).toBe(1)
   })
 
-  const rename = (userId: string) =>
-    env.DB.prepare("update users set name = 'Grace', revision = 2 where id = ?").bind(userId).run()
+  const rename = (userId: string) => execute("update users set name = 'Grace', revision = 2 where id = ?", userId)
 
   it("gives the workspace the name that the directory has", async () => {
     const ada = await newCaller()
@@ -406,7 +405,7 @@ describe("POST /auth/login", () => {
   it("does so once when two sign in at once, and lets both in", async () => {
     const ada = await newCaller()
     await rename(ada.userId)
-    const app = await openApp({ db: meeting(2) })
+    const app = await openApp({ database: meeting(2) })
     const answers = await Promise.all([login({ email: ada.email }, app), login({ email: ada.email }, app)])
     for (const answer of answers) await signedIn(answer)
     expect((await eventsOf(ada)).filter(({ type }) => type === "member.updated")).toHaveLength(1)
@@ -414,7 +413,7 @@ describe("POST /auth/login", () => {
 
   it("refuses somebody who was removed from the workspace, and does not add them again", async () => {
     const ada = await newCaller()
-    await env.DB.prepare("delete from members where workspace_id = ?").bind(ada.workspaceId).run()
+    await execute("delete from members where workspace_id = ?", ada.workspaceId)
     expect((await problemIn(await login({ email: ada.email }), 403)).code).toBe("forbidden")
     expect(await foundationOf(ada.userId)).toMatchObject({ heads: [{ seq: 2 }], members: [] })
     await problemIn(await refresh(ada.refreshToken), 401)
@@ -430,7 +429,7 @@ describe("POST /auth/login", () => {
 
   it("gives the role that the workspace has for the user now", async () => {
     const ada = await newCaller()
-    await env.DB.prepare("update members set role = 'member' where workspace_id = ?").bind(ada.workspaceId).run()
+    await execute("update members set role = 'member' where workspace_id = ?", ada.workspaceId)
     expect(decodeJwt((await signedIn(await login({ email: ada.email }))).accessToken)["role"]).toBe("member")
   })
 })
@@ -490,10 +489,10 @@ describe("POST /auth/refresh", () => {
 
   it("reads the role anew, and refuses who is no member any more", async () => {
     const ada = await newCaller()
-    await env.DB.prepare("update members set role = 'guest' where workspace_id = ?").bind(ada.workspaceId).run()
+    await execute("update members set role = 'guest' where workspace_id = ?", ada.workspaceId)
     const next = await refreshed(await refresh(ada.refreshToken))
     expect(decodeJwt(next.accessToken)["role"]).toBe("guest")
-    await env.DB.prepare("delete from members where workspace_id = ?").bind(ada.workspaceId).run()
+    await execute("delete from members where workspace_id = ?", ada.workspaceId)
     await problemIn(await refresh(next.refreshToken), 401)
   })
 

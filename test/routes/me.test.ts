@@ -1,9 +1,10 @@
-import { env } from "cloudflare:workers"
+import { eq } from "drizzle-orm"
 import { beforeEach, describe, expect, it } from "vitest"
 import { Me } from "../../src/contracts/me.ts"
 import { openApp } from "../support/app.ts"
 import { type Caller, costOf, eventsOf, newCaller, password, pointersIn, problemIn } from "../support/caller.ts"
-import { type Batch, between, failingAt, isCommit } from "../support/faulty-d1.ts"
+import { rowsOf, withDb } from "../support/database.ts"
+import { type Batch, between, failingAt, isCommit, losing } from "../support/faults.ts"
 
 const path = "/api/v1/me"
 
@@ -22,17 +23,24 @@ async function meIn(answer: Response) {
 const me = async (caller = ada) => meIn(await caller.get(path))
 
 /** What the workspace shows of the caller. */
-const memberOf = ({ workspaceId, userId }: Caller) =>
-  env.DB.prepare("select name, revision from members where workspace_id = ? and user_id = ?")
-    .bind(workspaceId, userId)
-    .first()
+async function memberOf({ workspaceId, userId }: Caller) {
+  const [member] = await rowsOf(
+    "select name, revision from members where workspace_id = ? and user_id = ?",
+    workspaceId,
+    userId,
+  )
+  return member
+}
 
-const userEventsOf = async ({ userId }: Caller) =>
-  (
-    await env.DB.prepare("select revision, type, data from user_events where user_id = ? order by revision")
-      .bind(userId)
-      .all()
-  ).results.map(({ revision, type, data }) => ({ revision, type, data: JSON.parse(String(data)) }))
+const userEventsOf = ({ userId }: Caller) =>
+  withDb(async (db) => {
+    const { userEvents } = db.tables
+    const { revision, type, data } = userEvents
+    const [rows] = await db.read(
+      db.sql.select({ revision, type, data }).from(userEvents).where(eq(userEvents.userId, userId)).orderBy(revision),
+    )
+    return rows
+  })
 
 const memberEventsOf = async (caller: Caller) =>
   (await eventsOf(caller)).filter(({ type }) => type.startsWith("member."))
@@ -47,14 +55,14 @@ const login = (caller: Caller) =>
 /** The caller, when something else happens just before the first batch of that kind reaches the database. */
 async function overtaken(isMeant: (batch: Batch) => boolean, happen: () => Promise<unknown>): Promise<Caller> {
   let isFirst = true
-  const db = between(env.DB, async (batch) => {
+  const db = between(async (batch) => {
     if (isFirst && isMeant(batch)) {
       isFirst = false
       await happen()
     }
     return batch.run()
   })
-  return ada.through(await openApp({ db }))
+  return ada.through(await openApp({ database: db }))
 }
 
 const savesUser = ({ sql }: Batch) => sql.some((text) => text.startsWith('update "users"'))
@@ -246,7 +254,7 @@ describe("PATCH /me with an Idempotency-Key", () => {
 
 describe("a change that broke between directory and workspace", () => {
   const halfDone = async (headers = {}) => {
-    const broken = ada.through(await openApp({ db: failingAt(env.DB, 0) }))
+    const broken = ada.through(await openApp({ database: failingAt(0) }))
     await problemIn(await broken.patch(path, { name: "Grace" }, headers), 500)
     expect(await me()).toMatchObject({ name: "Grace", revision: 2 })
     expect(await memberOf(ada)).toEqual({ name: "Ada", revision: 1 })
@@ -325,14 +333,8 @@ describe("two who change one user at once", () => {
   })
 
   it("land once when the directory's answer is lost", async () => {
-    let isLost = false
-    const lossy = between(env.DB, async (batch) => {
-      const results = await batch.run()
-      if (isLost || !savesUser(batch)) return results
-      isLost = true
-      throw new Error("D1_ERROR: Network connection lost.")
-    })
-    const answer = await ada.through(await openApp({ db: lossy })).patch(path, { name: "Grace" })
+    const lossy = losing("after", 1, savesUser)
+    const answer = await ada.through(await openApp({ database: lossy })).patch(path, { name: "Grace" })
     expect(await meIn(answer)).toMatchObject({ name: "Grace", revision: 2 })
     expect(await userEventsOf(ada)).toHaveLength(2)
     expect(await memberOf(ada)).toEqual({ name: "Grace", revision: 2 })

@@ -1,10 +1,10 @@
-import { env } from "cloudflare:workers"
 import * as fc from "fast-check"
 import { beforeAll, describe, expect, it } from "vitest"
 import { TaskPage, type TaskView, taskSorts } from "../../src/contracts/tasks.ts"
 import { fromBase64Url, toBase64Url, utf8 } from "../../src/lib/bytes.ts"
 import { openApp } from "../support/app.ts"
 import {
+  addMember,
   type Caller,
   costOf,
   newCaller,
@@ -122,11 +122,7 @@ function taskInput(n: number) {
 async function build(): Promise<void> {
   ada = await newCaller(await openApp({ now: () => clock }))
   eve = await newCaller()
-  await env.DB.prepare(
-    "insert into members (workspace_id, user_id, role, name, revision, created_at, updated_at) values (?, ?, 'member', 'Eve', 1, 0, 0)",
-  )
-    .bind(ada.workspaceId, eve.userId)
-    .run()
+  await addMember(ada, eve)
   web = (await newProject(ada)).id
   gone = (await newProject(ada, { name: "Gone" })).id
   const parent = await newTask(ada, { projectId: web, title: "Parent" })

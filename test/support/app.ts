@@ -1,3 +1,4 @@
+import { createExecutionContext } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import type { Hono } from "hono"
 import { createApp } from "../../src/app.ts"
@@ -15,12 +16,10 @@ export type TestApp = {
   lines: AccessLine[]
 }
 
-type Parts = Partial<Instance> & { db?: D1Database }
-
 // Tests register many people; only those about passwords spend the time that a real hash costs.
 const cheapHasher = scryptHasher({ cost: { ln: 1, r: 1, p: 1 } })
 
-export async function openApp({ db = env.DB, ...parts }: Parts = {}): Promise<TestApp> {
+export async function openApp(parts: Partial<Instance> = {}): Promise<TestApp> {
   const opened = await openInstance(env)
   const lines: AccessLine[] = []
   const log = (line: AccessLine) => void lines.push(line)
@@ -30,6 +29,7 @@ export async function openApp({ db = env.DB, ...parts }: Parts = {}): Promise<Te
     instance,
     hono,
     lines,
-    fetch: async (path, init) => hono.fetch(new Request(`https://edgewise.test${path}`, init), { ...env, DB: db }),
+    fetch: async (path, init) =>
+      hono.fetch(new Request(`https://edgewise.test${path}`, init), env, createExecutionContext()),
   }
 }

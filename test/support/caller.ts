@@ -5,6 +5,7 @@ import { EventPage } from "../../src/contracts/events.ts"
 import { Project, type ProjectView } from "../../src/contracts/projects.ts"
 import { Task, type TaskView } from "../../src/contracts/tasks.ts"
 import { openApp, type TestApp } from "./app.ts"
+import { execute } from "./database.ts"
 
 type Headers = Record<string, string>
 
@@ -56,7 +57,9 @@ export async function newCaller(app?: TestApp): Promise<Caller> {
     headers: { "content-type": "application/json", "cf-connecting-ip": newAddress() },
     body: JSON.stringify({ email, password, name: "Ada" }),
   })
-  if (answer.status !== 201) throw new Error(`Registration failed: ${await answer.text()}`)
+  if (answer.status !== 201) {
+    throw new Error(`Registration failed: ${await answer.text()}\n${home.lines.at(-1)?.error}`)
+  }
   return callerOf(home, SignedIn.parse(await answer.json()))
 }
 
@@ -144,6 +147,15 @@ export async function eventsOf(caller: Caller, after = 0) {
 /** What happened to one thing, oldest first. */
 export const historyOf = async (caller: Caller, subjectId: string) =>
   (await eventsOf(caller)).filter((event) => event.subjectId === subjectId).map(({ type }) => type)
+
+/** Makes somebody a member of the caller's workspace, past the API. */
+export const addMember = ({ workspaceId }: Caller, { userId }: Caller, role = "member"): Promise<void> =>
+  execute(
+    "insert into members (workspace_id, user_id, role, name, revision, created_at, updated_at) values (?, ?, ?, 'Eve', 1, 0, 0)",
+    workspaceId,
+    userId,
+    role,
+  )
 
 // ---- lists ----
 

