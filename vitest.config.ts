@@ -29,7 +29,12 @@ export default defineConfig(async () => {
   const onPostgres = cloudflareTest({
     main: "./src/worker.ts",
     wrangler: { configPath: "./wrangler.toml", environment: "postgres" },
-    miniflare: { bindings },
+    miniflare: {
+      bindings: {
+        ...bindings,
+        ...("url" in postgres && { SLOW_POSTGRES: postgres.slowUrl, SLOW_POSTGRES_TRIPS: postgres.slowControl }),
+      },
+    },
   })
   const timeouts = { testTimeout: 30_000, hookTimeout: 120_000 }
 
@@ -58,6 +63,8 @@ export default defineConfig(async () => {
                 include: suites,
                 exclude: ["test/**/*.d1.test.ts"],
                 ...timeouts,
+                // Every request opens a connection of its own, which costs a server process here.
+                testTimeout: 120_000,
               },
             }
           : { test: { name: "worker on Postgres", include: ["test/support/postgres-missing.test.ts"] } },

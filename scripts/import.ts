@@ -100,7 +100,7 @@ async function main({ file, url, account }: Options): Promise<void> {
   console.log(`Importing ${number(total)} tasks in ${number(byProject.size)} projects to ${url} as ${account.email}`)
 
   const start = performance.now()
-  progress = openProgress(total)
+  progress = openProgress(total, "tasks")
   let imports: Import[]
   try {
     imports = await importAll(api, byProject, progress)

@@ -187,7 +187,7 @@ async function sendOnce(
 }
 
 /** RFC 9110, 10.2.3: seconds or a date. */
-function retryAfterMs(headers: Headers): number | null {
+export function retryAfterMs(headers: Headers): number | null {
   const value = headers.get("retry-after")
   if (value === null) return null
   const ms = /^\d+$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - Date.now()
@@ -202,7 +202,7 @@ function parse(text: string): unknown {
   }
 }
 
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error
   return cause instanceof Error && "code" in cause ? String(cause.code) : error.message

@@ -1,8 +1,9 @@
 import cliProgress from "cli-progress"
 
-/** Tells how far the import is. */
+/** Tells how far a command is. */
 export type Progress = {
-  advance(tasks: number, project: string): void
+  /** `label`: what it is at. */
+  advance(count: number, label: string): void
   /** Something worth knowing while it lasts, such as a wait. */
   note(text: string): void
   stop(): void
@@ -10,12 +11,14 @@ export type Progress = {
 
 export const number = (value: number): string => value.toLocaleString("en")
 
-export const openProgress = (total: number): Progress => (process.stdout.isTTY ? showBar(total) : printLines(total))
+/** `unit`: what is counted, in words that follow a number. */
+export const openProgress = (total: number, unit: string): Progress =>
+  process.stdout.isTTY ? showBar(total, unit) : printLines(total, unit)
 
-function showBar(total: number): Progress {
+function showBar(total: number, unit: string): Progress {
   const bar = new cliProgress.SingleBar(
     {
-      format: "{bar} {percentage}%  {value} of {total} tasks  {label}",
+      format: `{bar} {percentage}%  {value} of {total} ${unit}  {label}`,
       barsize: 30,
       hideCursor: true,
       stream: process.stdout,
@@ -24,21 +27,21 @@ function showBar(total: number): Progress {
   )
   bar.start(total, 0, { label: "" })
   return {
-    advance: (tasks, project) => bar.increment(tasks, { label: project }),
+    advance: (count, label) => bar.increment(count, { label }),
     note: (text) => bar.update({ label: text }),
     stop: () => bar.stop(),
   }
 }
 
 /** A line for each tenth, for logs and pipes. */
-function printLines(total: number): Progress {
+function printLines(total: number, unit: string): Progress {
   let done = 0
   const tenths = () => Math.floor((done * 10) / total)
   return {
-    advance(tasks) {
+    advance(count) {
       const before = tenths()
-      done += tasks
-      if (tenths() > before) console.log(`${number(done)} of ${number(total)} tasks`)
+      done += count
+      if (tenths() > before) console.log(`${number(done)} of ${number(total)} ${unit}`)
     },
     note: (text) => console.log(text),
     stop: () => undefined,

@@ -146,10 +146,13 @@ function entriesOf(
   if (kind === "assignee") {
     const key = by === "due" ? sql`a.due_sort` : null
     const range = bounds({ key, id: sql`a.task_id`, direction })
-    return (limit, isNarrow) =>
-      isNarrow
-        ? sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k from ${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
-        : sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k, ${filterColumns} from ${taskAssignees} a ${ctx.db.joinInOrder} ${tasks} t on t.workspace_id = a.workspace_id and t.id = a.task_id where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
+    return (limit, isNarrow) => {
+      const entries = sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k from ${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
+      // Limited before the join, so that no plan can join what the limit would drop.
+      return isNarrow
+        ? entries
+        : sql`select assigned.id, assigned.k, ${filterColumns} from (${entries}) assigned ${ctx.db.joinInOrder} ${tasks} t on t.workspace_id = ${ctx.workspaceId} and t.id = assigned.id`
+    }
   }
   const key = sortColumns[by]
   const range = bounds({ key, id: sql`t.id`, direction })
@@ -181,9 +184,13 @@ function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null
   // These look elsewhere, so they come last: only entries that pass everything before are looked up.
   const lookups = [
     assignee &&
-      sql`exists (select 1 from ${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.task_id = entry.id and a.user_id = ${assignee})`,
+      isFound(
+        sql`${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.task_id = entry.id and a.user_id = ${assignee}`,
+      ),
     (kind === "workspace" || kind === "assignee") &&
-      sql`exists (select 1 from ${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = entry.project_id and p.deleted_at is null)`,
+      isFound(
+        sql`${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = entry.project_id and p.deleted_at is null`,
+      ),
   ].filter(isCondition)
   const conditions = [...plain, ...lookups]
   return {
@@ -191,6 +198,9 @@ function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null
     reads: lookups.length,
   }
 }
+
+// Not `exists`, which Postgres may turn into a join with everything that could be found.
+const isFound = (from: SQL) => sql`(select 1 from ${from}) is not null`
 
 const isCondition = (condition: unknown): condition is SQL => typeof condition === "object"
 
@@ -201,10 +211,12 @@ function presenceOf(ctx: Ctx, { project, parent, assignee }: Pick<Filters, Named
   const { projects, tasks, members } = ctx.db.tables
   const isThere = (found: SQL) => sql<number>`exists (select 1 from ${found})`
   const ofWorkspace = sql`where x.workspace_id = ${ctx.workspaceId}`
-  const ofLiveProject = sql`join ${projects} p on p.workspace_id = x.workspace_id and p.id = x.project_id and p.deleted_at is null`
+  const ofLiveProject = isFound(
+    sql`${projects} p where p.workspace_id = x.workspace_id and p.id = x.project_id and p.deleted_at is null`,
+  )
   const lookups = {
     project: sql`${projects} x ${ofWorkspace} and x.id = ${project} and x.deleted_at is null`,
-    parent: sql`${tasks} x ${ofLiveProject} ${ofWorkspace} and x.id = ${parent} and x.deleted_at is null`,
+    parent: sql`${tasks} x ${ofWorkspace} and x.id = ${parent} and x.deleted_at is null and ${ofLiveProject}`,
     assignee: sql`${members} x ${ofWorkspace} and x.user_id = ${assignedTo(ctx, assignee)}`,
   }
   return {

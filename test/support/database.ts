@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers"
 import { databaseOf, openDb } from "../../src/db/db.ts"
-import type { Database, Query, Result } from "../../src/db/engine.ts"
+import type { Database, Query, Result, Terms } from "../../src/db/engine.ts"
 
 /** The deployment's database: D1 or Postgres, as the suite that runs has bound it. */
 export const database: Database = databaseOf(env)
@@ -20,12 +20,14 @@ export async function withDb<T>(work: (db: ReturnType<typeof openDb>) => Promise
   }
 }
 
+const terms = (): Terms => ({ mode: "write", deadlineMs: 60_000, signal: new AbortController().signal })
+
 /** Runs statements as they are, as one transaction. `?` stands for a value on both databases. */
 export async function send(...statements: [text: string, ...values: unknown[]][]): Promise<Result[]> {
   const engine = database.connect()
   const queries = statements.map(([text, ...values]): Query => ({ text: isPostgres ? numbered(text) : text, values }))
   try {
-    return await engine.send(queries, { mode: "write", deadlineMs: 60_000, signal: new AbortController().signal })
+    return await engine.send(queries, terms())
   } finally {
     await engine.close()
   }
@@ -48,4 +50,16 @@ function numbered(text: string): string {
     n += 1
     return `$${n}`
   })
+}
+
+/** How Postgres runs each of the queries. */
+export async function explain<Plan>(queries: readonly Query[]): Promise<Plan[]> {
+  const engine = database.connect()
+  const explained = queries.map(({ text, values }) => ({ text: `explain (analyze, format json) ${text}`, values }))
+  try {
+    const results = await engine.send(explained, terms())
+    return results.map(({ rows }) => (rows as [[{ Plan: Plan }]][])[0]?.[0][0].Plan as Plan)
+  } finally {
+    await engine.close()
+  }
 }

@@ -5,6 +5,10 @@ declare global {
   namespace Cloudflare {
     interface Env extends Bindings {
       TEST_MIGRATIONS: D1Migration[]
+      /** The Postgres of the suite, 40 ms away each way. */
+      SLOW_POSTGRES: string
+      /** Tells the round trips of each connection to it since the last time. */
+      SLOW_POSTGRES_TRIPS: string
     }
     interface GlobalProps {
       mainModule: typeof import("../../src/worker.ts")

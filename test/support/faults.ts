@@ -10,8 +10,8 @@ export type Batch = {
   run: (queries?: readonly Query[]) => Promise<Result[]>
 }
 
-/** The real database with something between it and the Worker: `meet` decides what becomes of each transaction. */
-export function between(meet: (batch: Batch) => Promise<Result[]>): Database {
+/** A real database with something between it and the Worker: `meet` decides what becomes of each transaction. */
+export function between(meet: (batch: Batch) => Promise<Result[]>, real = database): Database {
   const meeting = (engine: Engine): Engine => ({
     ...engine,
     send: (queries, terms) =>
@@ -21,7 +21,7 @@ export function between(meet: (batch: Batch) => Promise<Result[]>): Database {
         run: (others = queries) => engine.send(others, terms),
       }),
   })
-  return { connections: database.connections, connect: () => meeting(database.connect()) }
+  return { connections: real.connections, connect: () => meeting(real.connect()) }
 }
 
 export const isCommit = ({ sql }: Batch): boolean =>

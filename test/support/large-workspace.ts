@@ -24,14 +24,28 @@ const [large, other] = [nthProject(0), nthProject(1)]
 export const tiny = nthProject(2)
 
 type Asked = Record<string, string | number>
-export type List = { name: string; query: Asked; index: string; middle: string | number }
+export type List = {
+  name: string
+  query: Asked
+  /** The index that serves it, by its name on D1. */
+  index: string
+  postgresIndex: string
+  /** A sort key from the middle of the list. */
+  middle: string | number
+}
 
 const scopes = { workspace: {}, project: { project: large }, parent: { parent }, assignee: { assignee: "me" } }
 
 const list = (scope: keyof typeof scopes, sort: string, index: string, middle: List["middle"]): List[] =>
-  [sort, `-${sort}`].map((sort) => ({ name: `${scope} by ${sort}`, query: { ...scopes[scope], sort }, index, middle }))
+  [sort, `-${sort}`].map((sort) => ({
+    name: `${scope} by ${sort}`,
+    query: { ...scopes[scope], sort },
+    index,
+    postgresIndex: index.replace(/^sqlite_autoindex_(\w+)_1$/, "$1_workspace_id_id_pk"),
+    middle,
+  }))
 
-/** Every scope and sort, the index that serves it, and a sort key from the middle of it. */
+/** Every scope and sort. */
 export const lists: List[] = [
   ...list("workspace", "created", "sqlite_autoindex_tasks_1", middle),
   ...list("workspace", "updated", "tasks_updated", 500),
@@ -83,6 +97,8 @@ export async function buildLargeWorkspace(): Promise<void> {
   const eve = await newCaller()
   stranger = eve.userId
   await addMember(ada, eve)
+  // Other workspaces are there too: reading a whole table is never the cheapest way.
+  await seedProjects(eve, 20_000)
 
   const projectOf = (n: number) => (n % 1_000 === 1 ? tiny : n % 2 === 0 ? large : other)
   // A third of all tasks is deleted at one stretch. Sort keys have long ties: nine in ten are never due.

@@ -1,18 +1,34 @@
 import { migratePostgres } from "../../scripts/postgres/migrate.ts"
 import { type PostgresServer, startPostgres } from "../../scripts/postgres/server.ts"
+import { type SlowProxy, startSlowProxy } from "./slow-proxy.ts"
 
-export type PostgresForTests = { url: string } | { missing: string }
+/** How far away the slow server seems to be, each way. */
+const delayMs = 40
+
+type Running = { server: PostgresServer; slow: SlowProxy }
+type PostgresForTests = {
+  url: string
+  /** The same server, far away, and where to ask how often somebody went there. */
+  slowUrl: string
+  slowControl: string
+}
 
 // A configuration may be read more than once in a run, and whoever reads it must get the same server.
-const shared = globalThis as { edgewisePostgres?: Promise<PostgresServer> }
+const shared = globalThis as { edgewisePostgres?: Promise<Running> }
+
+async function start(): Promise<Running> {
+  const server = await startPostgres()
+  await migratePostgres(server.url)
+  return { server, slow: await startSlowProxy(server.port, delayMs) }
+}
 
 /** A server with the tables of today, or why this machine has none. */
-export async function postgresForTests(): Promise<PostgresForTests> {
-  shared.edgewisePostgres ??= startPostgres()
+export async function postgresForTests(): Promise<PostgresForTests | { missing: string }> {
+  shared.edgewisePostgres ??= start()
   try {
-    const { url } = await shared.edgewisePostgres
-    await migratePostgres(url)
-    return { url }
+    const { server, slow } = await shared.edgewisePostgres
+    const slowUrl = server.url.replace(`:${server.port}/`, `:${slow.port}/`)
+    return { url: server.url, slowUrl, slowControl: slow.control }
   } catch (error) {
     return { missing: error instanceof Error ? error.message : String(error) }
   }
@@ -21,7 +37,8 @@ export async function postgresForTests(): Promise<PostgresForTests> {
 /** Vitest's global set-up: what was started for the configuration ends with the run. */
 export default function stopAtTheEnd(): () => Promise<void> {
   return async () => {
-    const server = await shared.edgewisePostgres?.catch(() => null)
-    await server?.stop()
+    const running = await shared.edgewisePostgres?.catch(() => null)
+    await running?.slow.stop()
+    await running?.server.stop()
   }
 }
