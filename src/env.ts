@@ -15,6 +15,7 @@ export type Bindings = {
   ISSUER?: string
   RATE_LIMITS?: string
   LOG_SAMPLE_RATE?: string
+  READ_ONLY?: string
   SIGNING_KEY?: string
   PREVIOUS_SIGNING_KEY?: string
   INSTANCE_KEY?: string
@@ -45,6 +46,7 @@ const settingsSchema = z
     VERSION: z.string().default(manifest.version),
     ISSUER: z.string().min(1).default("edgewise"),
     RATE_LIMITS: z.enum(["standard", "relaxed"]).default("standard"),
+    READ_ONLY: z.stringbool().default(false),
     LOG_SAMPLE_RATE: z.coerce.number().min(0).max(1).default(0.1),
     SIGNING_KEY: privateKey,
     PREVIOUS_SIGNING_KEY: privateKey.optional(),

@@ -3,13 +3,23 @@ import { Time } from "./common.ts"
 
 const Condition = z.enum(["healthy", "degraded", "unhealthy"])
 
+const HealthCheck = z.object({
+  status: Condition,
+  latencyMs: z.int(),
+  detail: z.string().optional(),
+  connections: z
+    .object({ open: z.int(), idle: z.int(), waiting: z.int() })
+    .optional()
+    .meta({ description: "The database connections of this isolate" }),
+})
+
 export const Health = z
   .object({
     status: Condition,
     timestamp: Time,
     version: z.string(),
     uptimeMs: z.int().meta({ description: "How long this isolate has served" }),
-    checks: z.record(z.string(), z.object({ status: Condition, latencyMs: z.int(), detail: z.string().optional() })),
+    checks: z.record(z.string(), HealthCheck),
   })
   .meta({ id: "Health" })
 

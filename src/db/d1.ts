@@ -39,6 +39,7 @@ export function d1Database(binding: D1Database): Database {
         rowsWritten: meta.rows_written,
       }))
     },
+    ready: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }
   return { connect: () => engine, connections: null }

@@ -23,6 +23,8 @@ export type Db = Dialect & {
   write(...statements: Statements): Promise<void>
   /** Writes to a workspace, with its events and receipt: all or nothing, one round trip. Throws CommitRefused. */
   commit(commit: Commit): Promise<Committed>
+  /** Resolves once there is a connection. */
+  ready(): Promise<unknown>
   /** Lets go of what the request held. */
   close(): Promise<void>
 }
@@ -37,24 +39,37 @@ export function databaseOf({ HYPERDRIVE, DB }: Pick<Bindings, "HYPERDRIVE" | "DB
   throw new SettingsError("DB: bind a D1 database as DB, or a Hyperdrive as HYPERDRIVE")
 }
 
-type Options = { sleep?: (ms: number) => Promise<void>; readDeadlineMs?: number; writeDeadlineMs?: number }
+type Options = {
+  sleep?: (ms: number) => Promise<void>
+  readDeadlineMs?: number
+  writeDeadlineMs?: number
+  /** Nothing is written: every attempt throws ReadOnly. */
+  isReadOnly?: boolean
+}
+
+/** Thrown instead of writing, while the deployment's database is being moved. */
+export class ReadOnly extends Error {
+  override name = "ReadOnly"
+}
 
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** Opens the database for one request. Throws DbError from everything it does. */
 export function openDb(
   engine: Engine,
-  { sleep = wait, readDeadlineMs = 5 * second, writeDeadlineMs = 10 * second }: Options = {},
+  { sleep = wait, readDeadlineMs = 5 * second, writeDeadlineMs = 10 * second, isReadOnly = false }: Options = {},
 ): Db {
   const { dialect } = engine
   const meter: Meter = { trips: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
   const read = { mode: "read", deadlineMs: readDeadlineMs } as const
   const write = { mode: "write", deadlineMs: writeDeadlineMs } as const
   /** Tries three times, each with a way to run statements that is told of the deadline. */
-  const trying = <T>(terms: Omit<Terms, "signal">, attempt: (run: Run, n: number) => Promise<T>) =>
-    withRetries({ attempts: 3, deadlineMs: terms.deadlineMs, sleep }, ({ n, signal }: Attempt) =>
+  async function trying<T>(terms: Omit<Terms, "signal">, attempt: (run: Run, n: number) => Promise<T>): Promise<T> {
+    if (isReadOnly && terms.mode === "write") throw new ReadOnly("Nothing is written for the moment")
+    return withRetries({ attempts: 3, deadlineMs: terms.deadlineMs, sleep }, ({ n, signal }: Attempt) =>
       attempt(runner(engine, meter, { ...terms, signal }), n),
     )
+  }
 
   return {
     ...dialect,
@@ -76,6 +91,7 @@ export function openDb(
           throw refusal
         }
       }),
+    ready: () => engine.ready(),
     close: () => engine.close(),
   }
 }

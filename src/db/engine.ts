@@ -23,6 +23,8 @@ export type Terms = {
  */
 export type Engine = {
   dialect: Dialect
+  /** Resolves once there is a connection. */
+  ready(): Promise<unknown>
   send(queries: readonly Query[], terms: Terms): Promise<Result[]>
   close(): Promise<void>
 }

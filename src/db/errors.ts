@@ -109,6 +109,9 @@ function constraintOf(error: unknown): DbFault | null {
   return { kind: found[1] === "UNIQUE" ? "unique" : "not_null", table: paths[0]?.[0] ?? "", columns }
 }
 
+/** Whether the database, and not what was asked of it, was at fault. */
+export const isTrouble = ({ kind }: DbFault): boolean => troubles.some((trouble) => trouble.kind === kind)
+
 /** Whether the same work may be tried again: the connection or the company, and not the work, was at fault. */
 export const isTransient = ({ kind }: DbFault): boolean =>
   kind === "lost" || kind === "timeout" || kind === "serialization"

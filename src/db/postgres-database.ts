@@ -35,6 +35,7 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
 
   return {
     dialect: postgresDialect,
+    ready: connected,
     async send(queries, terms) {
       const attempt = connected()
       const abandon = () => {

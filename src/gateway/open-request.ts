@@ -10,7 +10,7 @@ export const openRequest = (instance: Instance) =>
     const requestId = newId("request")
     c.set("requestId", requestId)
     c.set("instance", instance)
-    const db = openDb(instance.database.connect())
+    const db = openDb(instance.database.connect(), { isReadOnly: instance.settings.READ_ONLY })
     c.set("db", db)
     c.header("x-request-id", requestId)
     try {

@@ -19,7 +19,7 @@ export const replay = () =>
   createMiddleware<AppEnv>(async function replay(c, next) {
     const key = writes.has(c.req.method) ? parseKey(c.req.header("idempotency-key")) : null
     if (!key) return next()
-    const request = [c.req.method, new URL(c.req.url).pathname, await c.req.text()]
+    const request = [c.req.method, new URL(c.req.url).pathname, await bodyOf(c)]
     const idempotency: Idempotency = { key, fingerprint: await sha256(request.join("\n")) }
     c.set("ctx", { ...c.var.ctx, idempotency })
     await next()
@@ -27,6 +27,9 @@ export const replay = () =>
     const answer = await answerAgain(c, idempotency)
     if (answer) c.res = answer
   })
+
+/** As bytes first: whoever reads the body as text would keep its broken bytes from whoever checks it. */
+const bodyOf = async (c: Context) => new TextDecoder().decode(await c.req.arrayBuffer())
 
 async function answerAgain(c: Context<AppEnv>, idempotency: Idempotency): Promise<Response | null> {
   let found: Replay | null

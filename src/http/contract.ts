@@ -2,6 +2,7 @@ import { zValidator } from "@hono/zod-validator"
 import type { Context, MiddlewareHandler } from "hono"
 import type * as z from "zod"
 import { DomainError, type FieldError } from "../domain/errors.ts"
+import { requireUtf8 } from "./utf8.ts"
 
 // What an endpoint takes and gives is said by the middleware that checks it; http/openapi.ts reads it off the routes.
 
@@ -53,11 +54,12 @@ export function header(name: string, description: string) {
   return tagged(passThrough, { kind: "header", name, description })
 }
 
-/** The JSON body. 415 for another media type, 400 for what is not JSON, 422 for what does not fit the schema. */
+/** The JSON body. 415 for another media type, 400 for what is not JSON, 422 for what is not UTF-8 or not of the schema. */
 export function body<Schema extends z.ZodType>(schema: Schema) {
   const validate = zValidator("json", schema, (result) => refuse(result, "/"))
-  const handler: typeof validate = (c, next) => {
+  const handler: typeof validate = async (c, next) => {
     requireJson(c)
+    await requireUtf8(c)
     return validate(c, next)
   }
   return tagged(handler, { kind: "input", target: "json", schema, isOptional: false })

@@ -2,7 +2,8 @@ import type { Context } from "hono"
 import { HTTPException } from "hono/http-exception"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
 import { CommitRefused } from "../db/commit.ts"
-import { DbError } from "../db/errors.ts"
+import { ReadOnly } from "../db/db.ts"
+import { DbError, isTrouble } from "../db/errors.ts"
 import { DomainError, type ErrorCode } from "../domain/errors.ts"
 import { DeadlineExceeded } from "../lib/deadline.ts"
 import { HasherBusy } from "../lib/passwords.ts"
@@ -61,11 +62,18 @@ export function refusalOf(error: unknown): DomainError | null {
   if (error instanceof HTTPException) return ofHono(error)
   if (error instanceof CommitRefused)
     return new DomainError("conflict", "It does not fit what is there by now", { cause: error })
+  if (error instanceof ReadOnly) return readOnly(error)
   if (error instanceof HasherBusy || error instanceof DeadlineExceeded) return busy(error)
-  if (error instanceof DbError && ["overloaded", "lost", "timeout"].includes(error.fault.kind)) return busy(error)
+  if (error instanceof DbError && isTrouble(error.fault)) return busy(error)
   if (isObjectTrouble(error)) return busy(error)
   return null
 }
+
+const readOnly = (cause: unknown) =>
+  new DomainError("unavailable", "This instance is read-only for the moment; nothing was written", {
+    retryAfter: 60,
+    cause,
+  })
 
 const busy = (cause: unknown) =>
   new DomainError(

@@ -11,6 +11,7 @@ const open = { isPublic: true }
 
 systemRoutes.get("/health", operation("Whether everything that is needed works", Health, 200, open), async (c) => {
   const { instance, db } = c.var
+  const { connections } = instance.database
   const checks = {
     // Of a real table, so that a database without its migrations is found out.
     database: () =>
@@ -20,10 +21,13 @@ systemRoutes.get("/health", operation("Whether everything that is needed works",
           .from(db.tables.heads)
           .limit(1),
       ),
+    ...(connections && { pool: () => db.ready() }),
     objects: () => c.env.RATE_LIMITER.getByName("health").ping(),
   }
   const { settings, startedAt, now } = instance
   const health = await checkHealth(checks, { version: settings.VERSION, startedAt, now })
+  const { pool } = health.checks
+  if (pool && connections) pool.connections = { ...connections }
   c.header("cache-control", "no-store")
   return c.json(health, health.status === "unhealthy" ? 503 : 200)
 })

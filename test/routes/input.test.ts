@@ -1,7 +1,18 @@
+import * as fc from "fast-check"
 import { beforeAll, describe, expect, it } from "vitest"
 import type { Contract, Described } from "../../src/http/contract.ts"
 import { kContract } from "../../src/http/contract.ts"
-import { type Caller, newCaller, newProject, newTask, pointersIn, problemIn, sharedApp } from "../support/caller.ts"
+import { fromBase64Url, toBase64Url, utf8 } from "../../src/lib/bytes.ts"
+import {
+  type Caller,
+  newCaller,
+  newProject,
+  newTask,
+  pageIn,
+  pointersIn,
+  problemIn,
+  sharedApp,
+} from "../support/caller.ts"
 
 // What every route owes to whoever calls it wrongly. The routes are read off the app, so a new one cannot be forgotten.
 
@@ -50,6 +61,12 @@ const send = async (
   })
 
 const json = { "content-type": "application/json" }
+
+/** JSON of which one string holds a byte that no UTF-8 text can have. */
+function brokenBytes(before: string, after: string): Uint8Array<ArrayBuffer> {
+  const parts = [new TextEncoder().encode(before), new Uint8Array([0xc3, 0x28, 0xff]), new TextEncoder().encode(after)]
+  return new Uint8Array(parts.flatMap((part) => [...part]))
+}
 
 describe("every route", () => {
   it("is known to this test", () => {
@@ -179,5 +196,99 @@ describe("a problem", () => {
       problem: "not_found",
       route: "/api/v1/tasks/:idOrKey",
     })
+  })
+})
+
+describe("what no database could keep", () => {
+  const create = (body: BodyInit, headers = {}) =>
+    ada.app.fetch("/api/v1/tasks", {
+      method: "POST",
+      headers: { ...json, authorization: `Bearer ${ada.accessToken}`, ...headers },
+      body,
+    })
+  const projectId = () => `"projectId":"${ada.inboxId}"`
+
+  it("is 422 with the field: bytes that are not UTF-8, with a key and without", async () => {
+    const title = () => brokenBytes(`{${projectId()},"title":"cut `, ' off"}')
+    expect(await pointersIn(await create(title()))).toEqual(["/title"])
+    expect(await pointersIn(await create(title(), { "idempotency-key": "broken" }))).toEqual(["/title"])
+    const nested = brokenBytes(`{${projectId()},"title":"x","due":{"date":"`, '"}}')
+    expect(await pointersIn(await create(nested))).toEqual(["/due/date"])
+    expect(await pointersIn(await create(brokenBytes('{"', '":1}')))).toEqual([""])
+    await problemIn(await create(brokenBytes("{} ", "")), 400)
+  })
+
+  it("is kept when it is the character that stands for such bytes, sent as itself", async () => {
+    const answer = await ada.post("/api/v1/tasks", { projectId: ada.inboxId, title: "\uFFFD" })
+    expect(await answer.json()).toMatchObject({ title: "\uFFFD" })
+  })
+
+  it("is 422 with the field: NUL, half a character, numbers and dates beyond all bounds", async () => {
+    const valid = { projectId: ada.inboxId, title: "x" }
+    const wrong: [string, Record<string, unknown>][] = [
+      ["/title", { title: "a\u0000b" }],
+      ["/title", { title: "\ud800" }],
+      ["/description", { description: "\u0000" }],
+      ["/position", { position: "a0\u0000" }],
+      ["/priority", { priority: 1e300 }],
+      ["/priority", { priority: 9_223_372_036_854_776_000 }],
+      ["/due/at", { due: { at: "+275760-09-13T00:00:00.001Z" } }],
+      ["/due/at", { due: { at: "0000-01-01T00:00:00Z" } }],
+      ["/due/date", { due: { date: "9999-99-99" } }],
+      ["/start/date", { start: { date: "-271821-04-20" } }],
+    ]
+    for (const [pointer, fields] of wrong) {
+      const pointers = await pointersIn(await ada.post("/api/v1/tasks", { ...valid, ...fields }))
+      expect(
+        pointers.some((told) => told.startsWith(pointer.replace(/\/(at|date)$/, ""))),
+        pointer,
+      ).toBe(true)
+    }
+    const task = await newTask(ada)
+    for (const revision of [1e300, 2 ** 53, -1, 1.5]) {
+      expect(await pointersIn(await ada.patch(`/api/v1/tasks/${task.id}`, { priority: 1, revision }))).toEqual([
+        "/revision",
+      ])
+    }
+  })
+
+  it("is accepted to the last day that can be named", async () => {
+    const days = [{ date: "9999-12-31" }, { date: "1000-01-01" }, { at: "9999-12-31T23:59:59.999Z" }]
+    for (const due of days) expect((await newTask(ada, { due })).due).toEqual(due)
+  })
+
+  it("is 422 in a query and 404 in a path, never an error of the database", async () => {
+    const queries = ["after=1e300", "after=9223372036854775808", "after=-1", "after=%00", "after=%FF"]
+    for (const query of queries) {
+      const pointers = await pointersIn(await ada.get(`/api/v1/events?${query}`))
+      expect([...new Set(pointers)], query).toEqual(["?after"])
+    }
+    for (const name of ["project", "parent", "assignee", "cursor", "status", "dueBefore", "updatedAfter"]) {
+      for (const value of ["%00", "%FF", "%ED%A0%80", "1e300"]) {
+        const pointers = await pointersIn(await ada.get(`/api/v1/tasks?${name}=${value}`))
+        expect([...new Set(pointers)], `${name}=${value}`).toEqual([`?${name}`])
+      }
+    }
+    for (const id of ["%00", "%FF", "WEB-99999999999999999999", "tsk_%00"]) {
+      await problemIn(await ada.get(`/api/v1/tasks/${id}`), 404)
+      await problemIn(await ada.get(`/api/v1/projects/${id}`), 404)
+    }
+  })
+
+  it("is 422 in a cursor that was made up, whatever place it names", async () => {
+    const { next } = await pageIn(await ada.get("/api/v1/tasks?sort=updated&limit=1"))
+    const [mark] = JSON.parse(new TextDecoder().decode(fromBase64Url(next ?? "") ?? new Uint8Array())) as string[]
+    const cursorAt = (k: unknown, id: unknown) => toBase64Url(utf8(JSON.stringify([mark, k, id])))
+    const places = fc.tuple(
+      fc.oneof(fc.double({ noInteger: true }), fc.constantFrom(1e300, -1e300, 2 ** 63, null, "x"), fc.integer()),
+      fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("\u0000", "\ud800", 1)),
+    )
+    await fc.assert(
+      fc.asyncProperty(places, async ([k, id]) => {
+        const { status } = await ada.get(`/api/v1/tasks?sort=updated&limit=1&cursor=${cursorAt(k, id)}`)
+        expect([200, 422]).toContain(status)
+      }),
+      { numRuns: 60 },
+    )
   })
 })
