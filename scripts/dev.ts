@@ -1,29 +1,37 @@
-// Everything on this machine: secrets made once, migrations applied, the Worker served. What is not known here
-// (--var NAME:value and the like) goes on to `wrangler dev`.
+// Everything on this machine: secrets made once, migrations applied, the Worker served. With --postgres on the database
+// that DATABASE_URL names, or else on a Postgres out of an npm package. What is not known here (--var NAME:value and
+// the like) goes on to `wrangler dev`.
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { migratePostgres } from "./postgres/migrate.ts"
+import { type PostgresServer, startPostgres } from "./postgres/server.ts"
 import { makeSecrets } from "./secrets.ts"
 
 const root = new URL("../", import.meta.url)
 const wrangler = fileURLToPath(new URL("node_modules/wrangler/bin/wrangler.js", root))
+const postgresFolder = new URL(".wrangler/state/postgres", root)
 const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" }
 
-const { port, rest } = readArguments(process.argv.slice(2))
+const { port, isPostgres, rest } = readArguments(process.argv.slice(2))
 const url = `http://127.0.0.1:${port}`
+let postgres: PostgresServer | undefined
 
 await makeLocalSecrets()
 await import("./assets.ts")
-await migrate()
-await serve()
+if (isPostgres) await serve(["--env", "postgres"], await preparePostgres())
+else {
+  await migrate()
+  await serve()
+}
 
-function readArguments(args: string[]): { port: number; rest: string[] } {
+function readArguments(args: string[]): { port: number; isPostgres: boolean; rest: string[] } {
   const { values, tokens } = parseArgs({
     args,
-    options: { port: { type: "string", default: "8787" } },
+    options: { port: { type: "string", default: "8787" }, postgres: { type: "boolean", default: false } },
     strict: false,
     tokens: true,
   })
@@ -34,12 +42,12 @@ function readArguments(args: string[]): { port: number; rest: string[] } {
   }
   const own = new Set(
     tokens.flatMap((token) =>
-      token.kind === "option" && token.name === "port"
-        ? [token.index, ...(token.inlineValue ? [] : [token.index + 1])]
+      token.kind === "option" && (token.name === "port" || token.name === "postgres")
+        ? [token.index, ...(token.name === "port" && !token.inlineValue ? [token.index + 1] : [])]
         : [],
     ),
   )
-  return { port, rest: args.filter((_, index) => !own.has(index)) }
+  return { port, isPostgres: values["postgres"] === true, rest: args.filter((_, index) => !own.has(index)) }
 }
 
 /** Written once and kept: tokens stay valid from one start to the next. */
@@ -67,14 +75,34 @@ async function migrate(): Promise<void> {
   process.exit(1)
 }
 
-async function serve(): Promise<void> {
-  const child = spawn(process.execPath, [wrangler, "dev", "--ip", "127.0.0.1", "--port", String(port), ...rest], {
+/** A migrated database, as wrangler wants to be told of it: what Hyperdrive stands for on this machine. */
+async function preparePostgres(): Promise<Record<string, string>> {
+  const given = process.env["DATABASE_URL"]
+  try {
+    if (!given) postgres = await startPostgres({ folder: fileURLToPath(postgresFolder), isDurable: true })
+    const database = given ?? postgres?.url ?? ""
+    await migratePostgres(database)
+    return { CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE: database }
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error))
+    if (given) console.error("The database that DATABASE_URL names could not be prepared.")
+    await postgres?.stop()
+    process.exit(1)
+  }
+}
+
+async function serve(options: string[] = [], env: Record<string, string> = {}): Promise<void> {
+  const command = [wrangler, "dev", ...options, "--ip", "127.0.0.1", "--port", String(port), ...rest]
+  const child = spawn(process.execPath, command, {
     cwd: root,
-    env: { ...process.env, ...quiet },
+    env: { ...process.env, ...quiet, ...env },
     stdio: "inherit",
   })
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal))
-  child.on("exit", (code) => process.exit(code ?? 0))
+  child.on("exit", async (code) => {
+    await postgres?.stop()
+    process.exit(code ?? 0)
+  })
   if (await isAlive()) announce()
 }
 
@@ -88,8 +116,9 @@ async function isAlive(): Promise<boolean> {
 }
 
 function announce(): void {
+  const database = postgres ? "an embedded Postgres" : isPostgres ? "the Postgres of DATABASE_URL" : "D1"
   console.log(`
-  Edgewise is running.
+  Edgewise is running on ${database}.
 
     API reference   ${url}/docs
     Health          ${url}/health

