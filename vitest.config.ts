@@ -42,6 +42,7 @@ export default defineConfig(async () => {
     // What a package has for Workers. The plugin asks for it in its projects; packages' own requires are resolved here.
     ssr: { resolve: { conditions: ["workerd", "module", "development|production"] } },
     test: {
+      reporters: ["default", "./test/support/suites-reporter.ts"],
       globalSetup: ["./test/support/postgres-server.ts"],
       provide: { postgresMissing: "missing" in postgres ? postgres.missing : "" },
       projects: [

@@ -1,5 +1,5 @@
-// Requests per second of the built Worker, beside a bare handler that does the same work on the same machine in the
-// same run, and what writes cost. `--seconds N` is how long each measurement takes.
+// Requests per second of the built Worker on D1 and on Postgres, beside a bare handler that does the same work on D1, on
+// the same machine in the same run, and what writes cost. `--seconds N` is how long each measurement takes.
 import { spawn } from "node:child_process"
 import { rmSync } from "node:fs"
 import { cp, mkdtemp, readFile } from "node:fs/promises"
@@ -8,6 +8,8 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { gzipSync } from "node:zlib"
+import pg from "pg"
+import { type PostgresServer, startPostgres } from "../scripts/postgres/server.ts"
 import { makeSecrets } from "../scripts/secrets.ts"
 import type { SignedInView } from "../src/contracts/auth.ts"
 import type { ProjectView } from "../src/contracts/projects.ts"
@@ -31,7 +33,7 @@ type Seeded = { token: string; workspaceId: string; userId: string; projectIds: 
 
 const seconds = readSeconds()
 const folder = await mkdtemp(join(tmpdir(), "edgewise-bench-"))
-const running: Served[] = []
+const running: Pick<Served, "stop">[] = []
 function readSeconds(): number {
   const { values } = parseArgs({ options: { seconds: { type: "string", default: "2" } } })
   const number = Number(values.seconds)
@@ -43,27 +45,39 @@ function readSeconds(): number {
 async function main(): Promise<void> {
   await buildBare()
   const secrets = { ...(await makeSecrets()), ENVIRONMENT: "development", RATE_LIMITS: "relaxed", LOG_SAMPLE_RATE: "0" }
-  const state = { ours: join(folder, "ours"), bare: join(folder, "bare") }
+  const states = { ours: join(folder, "ours"), bare: join(folder, "bare") }
   const config = join(root, "wrangler.toml")
 
   // Both begin with the same database: filled through the API, then copied.
-  const seeding = await serve({ config, bundle: ourBundle, state: state.ours, bindings: secrets })
+  const seeding = await serve({ config, bundle: ourBundle, state: states.ours, bindings: secrets })
   const seeded = await seed(seeding).finally(() => seeding.stop())
   closeConnections()
-  await cp(state.ours, state.bare, { recursive: true })
+  await cp(states.ours, states.bare, { recursive: true })
 
-  const ours = await serve({ config, bundle: ourBundle, state: state.ours, bindings: secrets })
+  const ours = await serve({ config, bundle: ourBundle, state: states.ours, bindings: secrets })
   running.push(ours)
   const bindings = { WORKSPACE_ID: seeded.workspaceId, USER_ID: seeded.userId }
   const bare = await serve({
     config: bareConfig,
     bundle: bareBundle,
-    state: state.bare,
+    state: states.bare,
     bindings,
   })
   running.push(bare)
 
-  await compare(ours, bare, seeded)
+  const server = await startPostgres({ isDurable: true })
+  running.push(server)
+  const state = join(folder, "postgres")
+  const onPostgres = await serve({ config, bundle: ourBundle, state, bindings: secrets, postgres: server.url })
+  running.push(onPostgres)
+  const seededPostgres = await seed(onPostgres)
+
+  await compare([
+    { served: ours, seeded },
+    { served: bare, seeded },
+    { served: onPostgres, seeded: seededPostgres },
+  ])
+  await tellConnecting(server)
   await tellCosts(ours, seeded)
   const bytes = await readFile(ourBundle)
   console.log(`\nBundle: ${kib(bytes.length)} KiB minified, ${kib(gzipSync(bytes).length)} KiB gzipped`)
@@ -147,37 +161,53 @@ function worksOf({ token, projectIds, taskIds }: Seeded): Work[] {
   ]
 }
 
-async function compare(ours: Served, bare: Served, seeded: Seeded): Promise<void> {
-  const works = worksOf(seeded)
-  console.log(`Measuring for about ${Math.ceil(works.length * 2 * (warmUpSeconds + rounds * seconds))} s`)
-  const lines = [["", "req/s", "p50 ms", "bare req/s", "bare p50 ms", "ratio"]]
-  for (const work of works) {
-    const [us, them] = await inTurns(work, ours, bare)
-    lines.push([
-      work.name,
-      us.perSecond.toFixed(0),
-      us.p50.toFixed(1),
-      them.perSecond.toFixed(0),
-      them.p50.toFixed(1),
-      (us.perSecond / them.perSecond).toFixed(2),
-    ])
+type Side = { served: Served; seeded: Seeded }
+
+async function compare(sides: [Side, Side, Side]): Promise<void> {
+  const works = sides.map(({ seeded }) => worksOf(seeded))
+  const names = works[0]?.map(({ name }) => name) ?? []
+  const wait = names.length * sides.length * (warmUpSeconds + rounds * seconds)
+  console.log(`Measuring for about ${Math.ceil(wait)} s`)
+  const lines = [["", "req/s", "p50 ms", "bare req/s", "bare p50 ms", "ratio", "Postgres req/s", "Postgres p50 ms"]]
+  for (const [index, name] of names.entries()) {
+    const figures = await inTurns(sides.map(({ served }, side) => ({ served, work: works[side]?.[index] as Work })))
+    const [us, bare, postgres] = figures as [Figures, Figures, Figures]
+    lines.push([name, ...told(us), ...told(bare), (us.perSecond / bare.perSecond).toFixed(2), ...told(postgres)])
   }
   console.log(`\n${rounds} rounds of ${seconds} s each, in turns, 16 connections; the median round\n`)
   printTable(lines)
   console.log(
-    "\nThe bare handler is Hono and hand-written SQL over the same tables. It signs nobody in and checks nothing:",
+    "\nThe bare handler is Hono and hand-written SQL over the same tables in D1. It signs nobody in and checks nothing:",
   )
   console.log("no token, no input validation, no guards on revision or role, no ETag, no count of what a request cost.")
+  console.log("\nOn Postgres every request makes a connection, and here the server starts a process for it. Deployed,")
+  console.log("Hyperdrive keeps connections near the Worker: this column is of local development, not of production.")
 }
 
-async function inTurns({ next, expected }: Work, ours: Served, bare: Served): Promise<[Figures, Figures]> {
-  const pair = [ours, bare] as const
-  for (const { url } of pair) await load(url, next, expected, warmUpSeconds)
-  const figures: [Figures[], Figures[]] = [[], []]
+const told = ({ perSecond, p50 }: Figures) => [perSecond.toFixed(0), p50.toFixed(1)]
+
+async function inTurns(sides: { served: Served; work: Work }[]): Promise<Figures[]> {
+  for (const { served, work } of sides) await load(served.url, work.next, work.expected, warmUpSeconds)
+  const figures = sides.map((): Figures[] => [])
   for (let round = 1; round <= rounds; round += 1) {
-    for (const side of [0, 1] as const) figures[side].push(await load(pair[side].url, next, expected, seconds))
+    for (const [side, { served, work }] of sides.entries()) {
+      figures[side]?.push(await load(served.url, work.next, work.expected, seconds))
+    }
   }
-  return [middle(figures[0]), middle(figures[1])]
+  return figures.map(middle)
+}
+
+/** What a connection costs by itself, one after the other: much of what a request on Postgres takes here. */
+async function tellConnecting({ url }: PostgresServer): Promise<void> {
+  const times: number[] = []
+  for (let n = 0; n < 50; n += 1) {
+    const client = new pg.Client(url)
+    const start = performance.now()
+    await client.connect()
+    times.push(performance.now() - start)
+    await client.end()
+  }
+  console.log(`Making one, with nothing else to do, takes ${median(times).toFixed(1)} ms (median of 50).`)
 }
 
 const middle = (figures: Figures[]): Figures => ({

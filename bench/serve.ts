@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { convertV4MiniflareOptions, Miniflare } from "miniflare"
 import { unstable_getMiniflareWorkerOptions as optionsOf } from "wrangler"
+import { migratePostgres } from "../scripts/postgres/migrate.ts"
 
 type Options = {
   /** A wrangler.toml, for the bindings, and what `wrangler deploy --dry-run --outdir` built from it. */
@@ -11,6 +12,8 @@ type Options = {
   state: string
   /** Variables and secrets, over those of the configuration. */
   bindings: Record<string, string>
+  /** Connection string of a Postgres to use instead of D1. */
+  postgres?: string
 }
 
 export type Served = { url: URL; migrate(): Promise<void>; stop(): Promise<void> }
@@ -23,8 +26,9 @@ process.env["WRANGLER_LOG"] ??= "warn"
  * Serves a built Worker with local simulators and nothing in front of it: `wrangler dev` puts a proxy there, and
  * Miniflare's own port an entry Worker, and under load both would be measured instead.
  */
-export async function serve({ config, bundle, state, bindings }: Options): Promise<Served> {
-  const { workerOptions, externalWorkers } = optionsOf(config)
+export async function serve({ config, bundle, state, bindings, postgres }: Options): Promise<Served> {
+  if (postgres) process.env["CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE"] = postgres
+  const { workerOptions, externalWorkers } = optionsOf(config, postgres && "postgres")
   // No page is asked for, and the assets' router would stand in front of the Worker too.
   const { modulesRules: _rules, assets: _assets, ...worker } = workerOptions
   const runtime = new Miniflare(
@@ -52,6 +56,10 @@ export async function serve({ config, bundle, state, bindings }: Options): Promi
   return {
     url: await runtime.unsafeGetDirectURL(name),
     migrate: async () => {
+      if (postgres) {
+        await migratePostgres(postgres)
+        return
+      }
       const database = await runtime.getD1Database("DB", name)
       for (const statement of await migrations()) await database.prepare(statement).run()
     },

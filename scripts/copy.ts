@@ -50,8 +50,8 @@ async function copy({ from, to, isOverwrite }: Options): Promise<number> {
 }
 
 /**
- * Here, and not at the start: what runs the local databases ends itself and this process when a signal comes, whatever
- * is under way.
+ * Not from the start: what runs the local databases has come with listeners that end this process at once. A signal may
+ * come twice, because npm passes on what the terminal has sent to everybody.
  */
 function stopBetweenStatements(): void {
   const codes = { SIGINT: 130, SIGTERM: 143 } as const
@@ -73,6 +73,7 @@ async function copyBetween(source: Place, target: Place, isOverwrite: boolean): 
   console.log(`Copying ${holding} from ${source.title} to ${target.title}`)
   const start = performance.now()
   const outcome = await showing(rows, "rows", (advance) => transfer(source.db, target.db, advance))
+  await target.settle()
   const seconds = (performance.now() - start) / 1_000
   const compared = await showing(rows, "rows compared", (advance) => compareAll(source.db, target.db, advance))
   return report(compared, outcome, seconds)

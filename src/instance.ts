@@ -30,7 +30,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
   const instanceKey = await hmacKey(fromBase64Url(settings.INSTANCE_KEY) ?? new Uint8Array())
   return {
     settings,
-    database: databaseOf(env),
+    database: await databaseOf(env),
     tokens: await openAccessTokens({
       issuer: settings.ISSUER,
       signingKey: settings.SIGNING_KEY,

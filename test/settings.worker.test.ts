@@ -5,6 +5,18 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { Problem } from "../src/contracts/common.ts"
 import { type Bindings, parseSettings, SettingsError } from "../src/env.ts"
 import worker from "../src/worker.ts"
+import { openApp } from "./support/app.ts"
+import {
+  eventsOf,
+  newAddress,
+  newCaller,
+  newEmail,
+  newTask,
+  password,
+  problemIn,
+  sharedApp,
+  taskIn,
+} from "./support/caller.ts"
 
 const newKey = async () => {
   const { privateKey } = await generateKeyPair("EdDSA", { extractable: true })
@@ -136,5 +148,69 @@ describe("a Worker whose settings are wrong", () => {
   it("serves as soon as they are right", async () => {
     expect((await ask({ SIGNING_KEY: "" })).status).toBe(503)
     expect((await ask({})).status).toBe(200)
+  })
+})
+
+describe("an instance that is read-only", () => {
+  it("reads and signs in, refuses every write with 503 and Retry-After, and changes nothing", async () => {
+    const ada = await newCaller()
+    const task = await newTask(ada)
+    const { settings } = (await sharedApp()).instance
+    const app = await openApp({ settings: { ...settings, READ_ONLY: true } })
+    const frozen = ada.through(app)
+    const events = await eventsOf(ada)
+
+    expect(await taskIn(await frozen.get(`/api/v1/tasks/${task.id}`))).toEqual(task)
+    expect((await frozen.get("/api/v1/events")).status).toBe(200)
+    const sign = (path: string, body: object) =>
+      app.fetch(`/api/v1/auth/${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "cf-connecting-ip": newAddress() },
+        body: JSON.stringify(body),
+      })
+    expect((await sign("login", { email: ada.email, password })).status).toBe(200)
+    const email = newEmail()
+    const writes = [
+      await frozen.post("/api/v1/tasks", { projectId: ada.inboxId, title: "x" }, { "idempotency-key": "frozen" }),
+      await frozen.patch(`/api/v1/tasks/${task.id}`, { priority: 3 }),
+      await frozen.delete(`/api/v1/tasks/${task.id}`),
+      await frozen.post("/api/v1/projects", { name: "x" }),
+      await frozen.patch("/api/v1/me", { name: "x" }),
+      await sign("register", { email, password, name: "x" }),
+    ]
+    for (const answer of writes) {
+      expect(answer.headers.get("retry-after")).toBe("60")
+      expect(await problemIn(answer, 503)).toMatchObject({
+        code: "unavailable",
+        detail: "This instance is read-only for the moment; nothing was written",
+      })
+    }
+    expect(await eventsOf(ada)).toEqual(events)
+    expect((await sign("login", { email, password })).status).toBe(401)
+  })
+
+  it("is one by a setting that is true or false, and nothing else", () => {
+    for (const [READ_ONLY, expected] of [
+      ["true", true],
+      ["false", false],
+    ] as const) {
+      expect(parseSettings({ ...secrets, READ_ONLY }).READ_ONLY).toBe(expected)
+    }
+    expect(parseSettings(secrets).READ_ONLY).toBe(false)
+    expect(refusalOf({ ...secrets, READ_ONLY: "perhaps" })).toMatch(/^READ_ONLY: /)
+  })
+})
+
+describe("a deployment without a database", () => {
+  it("serves nothing, and says in its log which binding is missing", async () => {
+    const lines = vi.spyOn(console, "error").mockImplementation(() => undefined)
+    vi.resetModules()
+    const { default: fresh } = (await import("../src/worker.ts")) as { default: typeof worker }
+    const { DB: _db, HYPERDRIVE: _hyperdrive, ...bindings } = env
+    const request = new Request("https://edgewise.test/health") as Parameters<typeof fresh.fetch>[0]
+    const answer = await fresh.fetch(request, bindings as Bindings, createExecutionContext())
+    expect(answer.status).toBe(503)
+    expect(Problem.parse(await answer.json()).detail).not.toContain("HYPERDRIVE")
+    expect(lines.mock.calls.flat().join()).toContain("DB: bind a D1 database as DB, or a Hyperdrive as HYPERDRIVE")
   })
 })

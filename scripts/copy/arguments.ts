@@ -24,14 +24,15 @@ CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN (which may edit D1) allow.
 
   --from, --to           d1 or postgres, one of each
   --remote               D1 is the deployed one
-  --database-id ID       Its id, when it is not the one in wrangler.toml
+  --database-id ID       The id of D1, when it is not the one in wrangler.toml
   --d1-state PATH        Where the local D1 is kept, ${states.d1} when omitted
   --postgres-state PATH  Where the local Postgres is kept, ${states.postgres} when omitted
   --overwrite            Replaces all that the target holds, and removes what the source does not have
 
-Nothing may write to either of them meanwhile. Stop it with Ctrl-C and run it again whenever you like: a workspace that
-is there as it is in the source is not copied twice. It refuses a target that has users or workspaces of its own, or
-newer changes than the source, before it writes anything. Sessions and rate limits are in neither database.
+Nothing may write to either of them meanwhile: a deployment with READ_ONLY=true does not. Stop it with Ctrl-C and run
+it again whenever you like: a workspace that is there as it is in the source is not copied twice. It refuses a target
+that has users or workspaces of its own, or newer changes than the source, before it writes anything. Sessions and rate
+limits are in neither database.
 
 Exit status: 0 both hold the same, 1 something is wrong, 2 wrong arguments or settings, 130 stopped.`
 
@@ -77,8 +78,7 @@ const fromCaller = (path: string) => resolve(process.env["INIT_CWD"] ?? ".", pat
 
 async function d1Of({ remote, "database-id": givenId, "d1-state": state }: Values): Promise<PlaceSettings> {
   if (!remote) {
-    if (givenId !== undefined) throw usage("--database-id is for --remote")
-    const databaseId = await configuredId()
+    const databaseId = givenId ?? (await configuredId())
     return { kind: "localD1", state: state ? fromCaller(state) : join(root, states.d1), databaseId }
   }
   if (state !== undefined) throw usage("--d1-state is for the local D1, not for --remote")

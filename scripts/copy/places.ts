@@ -13,7 +13,13 @@ import { readAll } from "./rows.ts"
 import { allTables, tableOf } from "./tables.ts"
 
 /** A database to copy from or to, and what people call it. */
-export type Place = { title: string; db: Db; close(): Promise<void> }
+export type Place = {
+  title: string
+  db: Db
+  /** Tells the database that it holds much that it did not before, so that it plans for it from now on. */
+  settle(): Promise<void>
+  close(): Promise<void>
+}
 
 export type PlaceSettings =
   | { kind: "localD1"; state: string; databaseId: string }
@@ -44,11 +50,20 @@ export async function openPlace(settings: PlaceSettings, terms: Terms): Promise<
   try {
     const told = inWords(db, title, terms.signal)
     await mustHaveTables(told, title, advice)
-    return { title, db: told, close }
+    return { title, db: told, settle: () => analyse(database), close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Postgres would gather statistics by itself a while later, and until then read whole tables for a page. */
+async function analyse(database: Database): Promise<void> {
+  const engine = database.connect()
+  if (engine.dialect.name !== "postgres") return
+  const { signal } = new AbortController()
+  await engine.send([{ text: "analyze", values: [] }], { mode: "write", deadlineMs: 10 * minute, signal })
+  await engine.close()
 }
 
 function open(settings: PlaceSettings, terms: Terms): Opened | Promise<Opened> {

@@ -36,6 +36,7 @@ export function remoteD1(options: Options): Database {
         }),
       )
     },
+    ready: () => Promise.resolve(),
     close: () => Promise.resolve(),
   }
   return { connect: () => engine, connections: null }

@@ -1,7 +1,8 @@
 import { getTableColumns, is } from "drizzle-orm"
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core"
+import { sqliteDialect } from "../../src/db/d1.ts"
 import type { Db } from "../../src/db/db.ts"
-import { sqliteTables, type Tables } from "../../src/db/tables.ts"
+import type { Tables } from "../../src/db/tables.ts"
 
 export type TableName = keyof Tables
 export type Row = Record<string, unknown>
@@ -38,7 +39,7 @@ export function mustPlaceEvery(schema: object): void {
   if (forgotten.length > 0) throw new TypeError(`scripts/copy/tables.ts has no place for ${forgotten.join(", ")}`)
 }
 
-mustPlaceEvery(sqliteTables)
+mustPlaceEvery(sqliteDialect.tables)
 
 /** The table of this database, whose columns are by the same names on both. */
 export const tableOf = ({ tables }: Db, name: TableName): SQLiteTable => tables[name]
@@ -51,7 +52,7 @@ export const columnOf = (db: Db, name: TableName, field: string) => {
 
 /** The fields of a table's primary key, in its order. */
 export function keyOf(name: TableName): string[] {
-  const table: SQLiteTable = sqliteTables[name]
+  const table: SQLiteTable = sqliteDialect.tables[name]
   const { columns, primaryKeys } = getTableConfig(table)
   const key = primaryKeys[0]?.columns ?? columns.filter(({ primary }) => primary)
   const fields = new Map(Object.entries(getTableColumns(table)).map(([field, { name }]) => [name, field]))

@@ -2,7 +2,7 @@ import { is } from "drizzle-orm"
 import { getTableConfig, PgTable } from "drizzle-orm/pg-core"
 import * as schema from "./postgres.ts"
 
-// Postgres names the constraint that broke, and only in words that a server may translate the columns of it.
+// Postgres names the constraint that broke; its columns it tells only in words, which a server may translate.
 
 let columnsOf: Map<string, string[]> | undefined
 
@@ -27,8 +27,8 @@ function nameConstraints(): Map<string, string[]> {
   return named
 }
 
-/** The columns of a unique constraint; none for one that is not of the schema. */
-export function constraintNamed(table: string, constraint: string): { table: string; columns: string[] } {
+/** The columns of a key by its name; none for one that is not of the schema. */
+export function columnsOfKey(name: string | undefined): string[] {
   columnsOf ??= nameConstraints()
-  return { table, columns: columnsOf.get(constraint) ?? [] }
+  return columnsOf.get(name ?? "") ?? []
 }

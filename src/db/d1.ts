@@ -4,7 +4,7 @@ import { type Dialect, namesAndValues } from "./dialect.ts"
 import type { Database, Engine } from "./engine.ts"
 import { scanSqlite } from "./scan.ts"
 import type { Sql } from "./sql.ts"
-import { sqliteTables } from "./tables.ts"
+import * as tables from "./sqlite.ts"
 
 // The builder prepares what it builds on a database of its own, which has no way to run it: statements go through `send`.
 const builder = drizzle({ prepare: () => ({}) } as unknown as D1Database)
@@ -12,7 +12,7 @@ const builder = drizzle({ prepare: () => ({}) } as unknown as D1Database)
 export const sqliteDialect: Dialect = {
   name: "d1",
   sql: builder as unknown as Sql,
-  tables: sqliteTables,
+  tables,
   oneOf: (column, values) => sql`${column} in (select value from json_each(${JSON.stringify(values)}))`,
   givenRows: (rows) => sql`json_each(${JSON.stringify(rows)}) j`,
   given: (field) => sql`(j.value ->> ${sql.raw(`'$.${field}'`)})`,

@@ -7,7 +7,6 @@ import { d1Database } from "./d1.ts"
 import type { Dialect } from "./dialect.ts"
 import type { Database, Engine, Query, Terms } from "./engine.ts"
 import { DbError } from "./errors.ts"
-import { postgresDatabase } from "./postgres-database.ts"
 import { type Attempt, withRetries } from "./retry.ts"
 import type { Run, Statements } from "./sql.ts"
 
@@ -33,8 +32,12 @@ export type Db = Dialect & {
  * The database of a deployment, decided here and nowhere else: Postgres where Hyperdrive is bound, else D1. Throws
  * SettingsError where there is neither.
  */
-export function databaseOf({ HYPERDRIVE, DB }: Pick<Bindings, "HYPERDRIVE" | "DB">): Database {
-  if (HYPERDRIVE) return postgresDatabase(HYPERDRIVE.connectionString)
+export async function databaseOf({ HYPERDRIVE, DB }: Pick<Bindings, "HYPERDRIVE" | "DB">): Promise<Database> {
+  if (HYPERDRIVE) {
+    // A deployment on D1 does not spend its start-up on the driver.
+    const { postgresDatabase } = await import("./postgres-database.ts")
+    return postgresDatabase(HYPERDRIVE.connectionString)
+  }
   if (DB) return d1Database(DB)
   throw new SettingsError("DB: bind a D1 database as DB, or a Hyperdrive as HYPERDRIVE")
 }

@@ -1,5 +1,4 @@
 import { DeadlineExceeded } from "../lib/deadline.ts"
-import { constraintNamed } from "./constraints.ts"
 
 /** What went wrong in the database, in words that are the same for every dialect. */
 export type DbFault =
@@ -91,16 +90,24 @@ function troubleOf(error: unknown): DbFault | null {
   return trouble ? { kind: trouble.kind } : null
 }
 
-function constraintOf(error: unknown): DbFault | null {
-  const { table, column, constraint } = error as { table?: string; column?: string; constraint?: string }
+const constraintOf = (error: unknown): DbFault | null => postgresConstraintOf(error) ?? sqliteConstraintOf(error)
+
+/** By SQLSTATE; the engine has put the columns of a broken key on the error. */
+function postgresConstraintOf(error: unknown): DbFault | null {
+  const { table = "", column = "", columns = [] } = error as { table?: string; column?: string; columns?: string[] }
   switch (codeOf(error)) {
     case "23505":
-      return { kind: "unique", ...constraintNamed(table ?? "", constraint ?? "") }
+      return { kind: "unique", table, columns }
     case "23502":
-      return { kind: "not_null", table: table ?? "", columns: [column ?? ""] }
+      return { kind: "not_null", table, columns: [column] }
     case "23503":
       return { kind: "foreign_key" }
+    default:
+      return null
   }
+}
+
+function sqliteConstraintOf(error: unknown): DbFault | null {
   const message = messageOf(error)
   if (message.includes("FOREIGN KEY constraint failed")) return { kind: "foreign_key" }
   const found = /(UNIQUE|NOT NULL) constraint failed: ([\w.]+(?:, [\w.]+)*)/.exec(message)

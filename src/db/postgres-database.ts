@@ -1,11 +1,13 @@
 import pg from "pg"
 import { second } from "../lib/time.ts"
+import { columnsOfKey } from "./constraints.ts"
 import type { Connections, Database, Engine, Query, Result, Terms } from "./engine.ts"
 import { ConnectionLost } from "./errors.ts"
 import { postgresDialect } from "./postgres-dialect.ts"
 
 const connectTimeoutMs = 5 * second
 
+const uniqueViolation = "23505"
 const int8 = 20
 // Every number of ours is one that JavaScript can hold.
 const types: pg.CustomTypesConfig = {
@@ -61,9 +63,13 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
   }
 }
 
-/** What the server said, as it is, and a value that could not be parsed; what else is said is about the connection. */
-const told = (error: unknown) =>
-  error instanceof pg.DatabaseError || error instanceof SyntaxError ? error : new ConnectionLost(error)
+/** What the server said, with the columns of a broken key. What else is said, but of an answer, is of the connection. */
+function told(error: unknown): unknown {
+  if (error instanceof pg.DatabaseError) {
+    return error.code === uniqueViolation ? Object.assign(error, { columns: columnsOfKey(error.constraint) }) : error
+  }
+  return error instanceof SyntaxError ? error : new ConnectionLost(error)
+}
 
 /** Whether the connection is of no use after this error: the server said so, or says nothing more. */
 const isOver = (error: unknown) =>

@@ -1,5 +1,5 @@
-import * as postgres from "./postgres.ts"
-import * as sqlite from "./sqlite.ts"
+import type * as postgres from "./postgres.ts"
+import type * as sqlite from "./sqlite.ts"
 
 /** The tables as everybody knows them, whichever database is behind: typed after sqlite.ts. */
 export type Tables = typeof sqlite
@@ -12,9 +12,7 @@ type Rows<Schema, Way extends "$inferSelect" | "$inferInsert"> = {
 }
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-// What makes the cast below sound: every table is on both sides, and its rows have the same fields and types.
+// What makes it sound to take one for the other: every table is on both sides, and its rows have the same fields and
+// types.
 true satisfies Equal<Rows<typeof sqlite, "$inferSelect">, Rows<typeof postgres, "$inferSelect">>
 true satisfies Equal<Rows<typeof sqlite, "$inferInsert">, Rows<typeof postgres, "$inferInsert">>
-
-export const sqliteTables: Tables = sqlite
-export const postgresTables = postgres as unknown as Tables

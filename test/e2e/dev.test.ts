@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import pg from "pg"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import { startPostgres } from "../../scripts/postgres/server.ts"
 
 const root = join(import.meta.dirname, "../..")
@@ -157,7 +157,7 @@ describe("npm run dev", () => {
   })
 })
 
-describe("npm run dev:postgres", () => {
+describe.skipIf(inject("postgresMissing"))("npm run dev:postgres", () => {
   const relaxed = ["--var", "RATE_LIMITS:relaxed"]
 
   it("runs the whole system on an embedded Postgres, which keeps what was written and ends with it", async () => {

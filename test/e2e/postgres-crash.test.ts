@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import { migratePostgres } from "../../scripts/postgres/migrate.ts"
 import { type PostgresServer, startPostgres } from "../../scripts/postgres/server.ts"
 import { type Server, startServer } from "../support/server.ts"
@@ -13,10 +13,13 @@ const afterTheCrash = 120
 /** What one request may take at most: three attempts of ten seconds, and the pauses between them. */
 const patienceMs = 35_000
 
+const isMissing = inject("postgresMissing") !== ""
+
 let postgres: PostgresServer
 let server: Server
 
 beforeAll(async () => {
+  if (isMissing) return
   // Writes must reach the disk: the server is killed, not asked to stop.
   postgres = await startPostgres({ isDurable: true })
   await migratePostgres(postgres.url)
@@ -58,7 +61,7 @@ async function kill(): Promise<void> {
   await sleep(2_000)
 }
 
-describe("a Postgres that is killed while 8 clients write", () => {
+describe.skipIf(isMissing)("a Postgres that is killed while 8 clients write", () => {
   it("loses nothing that was answered with 2xx, doubles nothing, and answers the rest with 503 in time", {
     timeout: 180_000,
   }, async ({ annotate }) => {
@@ -154,7 +157,7 @@ describe("a Postgres that is killed while 8 clients write", () => {
   })
 })
 
-describe("a Postgres that is down when the Worker starts", () => {
+describe.skipIf(isMissing)("a Postgres that is down when the Worker starts", () => {
   it("is told with 503, and everything works once it is there", async () => {
     await server.stop()
     await kill()

@@ -3,7 +3,7 @@ import { databaseOf, openDb } from "../../src/db/db.ts"
 import type { Database, Query, Result, Terms } from "../../src/db/engine.ts"
 
 /** The deployment's database: D1 or Postgres, as the suite that runs has bound it. */
-export const database: Database = databaseOf(env)
+export const database: Database = await databaseOf(env)
 
 export const isPostgres = database.connect().dialect.name === "postgres"
 
