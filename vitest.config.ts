@@ -9,7 +9,7 @@ const suites = [
   "test/*.worker.test.ts",
 ]
 
-// The same suite in workerd with the real bindings of wrangler.toml, once per database; and in Node what looks at the
+// The same suite in workerd with the real bindings of wrangler.toml or wrangler.postgres.toml, once per database; and in Node what looks at the
 // repository, its commands and a browser.
 export default defineConfig(async () => {
   const postgres = await postgresForTests()
@@ -28,7 +28,7 @@ export default defineConfig(async () => {
   if ("url" in postgres) process.env["CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE"] = postgres.url
   const onPostgres = cloudflareTest({
     main: "./src/worker.ts",
-    wrangler: { configPath: "./wrangler.toml", environment: "postgres" },
+    wrangler: { configPath: "./wrangler.postgres.toml" },
     miniflare: {
       bindings: {
         ...bindings,

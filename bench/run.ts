@@ -68,7 +68,13 @@ async function main(): Promise<void> {
   const server = await startPostgres({ isDurable: true })
   running.push(server)
   const state = join(folder, "postgres")
-  const onPostgres = await serve({ config, bundle: ourBundle, state, bindings: secrets, postgres: server.url })
+  const onPostgres = await serve({
+    config: join(root, "wrangler.postgres.toml"),
+    bundle: ourBundle,
+    state,
+    bindings: secrets,
+    postgres: server.url,
+  })
   running.push(onPostgres)
   const seededPostgres = await seed(onPostgres)
 

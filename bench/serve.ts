@@ -28,7 +28,7 @@ process.env["WRANGLER_LOG"] ??= "warn"
  */
 export async function serve({ config, bundle, state, bindings, postgres }: Options): Promise<Served> {
   if (postgres) process.env["CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE"] = postgres
-  const { workerOptions, externalWorkers } = optionsOf(config, postgres && "postgres")
+  const { workerOptions, externalWorkers } = optionsOf(config)
   // No page is asked for, and the assets' router would stand in front of the Worker too.
   const { modulesRules: _rules, assets: _assets, ...worker } = workerOptions
   const runtime = new Miniflare(

@@ -22,7 +22,7 @@ let postgres: PostgresServer | undefined
 
 await makeLocalSecrets()
 await import("./assets.ts")
-if (isPostgres) await serve(["--env", "postgres"], await preparePostgres())
+if (isPostgres) await serve(["--config", "wrangler.postgres.toml"], await preparePostgres())
 else {
   await migrate()
   await serve()

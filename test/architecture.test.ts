@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
 import { describe, expect, it } from "vitest"
+import { unstable_readConfig } from "wrangler"
 
 // Imports point one way. Each room may import from the rooms before it, and from itself.
 const order = [
@@ -117,5 +118,14 @@ describe("the house", () => {
     const length = (file: string) => readFileSync(file, "utf8").split("\n").length
     expect(files.filter((file) => roomOf(file) === "domain" && length(file) > 250)).toEqual([])
     expect(files.filter((file) => roomOf(file) === "gateway" && length(file) > 100)).toEqual([])
+  })
+
+  it("is configured for Postgres as for D1, but for the database", () => {
+    const read = (config: string) => unstable_readConfig({ config }, { hideWarnings: true })
+    const { hyperdrive, configPath: _there, userConfigPath: _where, ...onPostgres } = read("wrangler.postgres.toml")
+    const { d1_databases, hyperdrive: _none, configPath: _here, userConfigPath: _path, ...onD1 } = read("wrangler.toml")
+    expect(hyperdrive).toMatchObject([{ binding: "HYPERDRIVE" }])
+    expect(d1_databases).toMatchObject([{ binding: "DB" }])
+    expect({ ...onPostgres, d1_databases: [] }).toEqual({ ...onD1, d1_databases: [] })
   })
 })

@@ -29,11 +29,14 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
 
   /** The client at hand, or a new one. */
   function connected(): Promise<pg.Client> {
-    current ??= connect(connectionString, connections, forget)
-    return current
+    if (current) return current
+    const made = connect(connectionString, connections, () => forget(made))
+    current = made
+    return made
   }
-  const forget = () => {
-    current = null
+  /** The next to ask connects anew, unless somebody has done so already. */
+  function forget(lost: Promise<pg.Client>): void {
+    if (current === lost) current = null
   }
 
   return {
@@ -42,7 +45,7 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
     async send(queries, terms) {
       const attempt = connected()
       const abandon = () => {
-        if (current === attempt) forget()
+        forget(attempt)
         attempt.then(destroy, () => undefined)
       }
       terms.signal.addEventListener("abort", abandon)
@@ -56,8 +59,9 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
       }
     },
     async close() {
-      const client = await current?.catch(() => null)
-      forget()
+      const open = current
+      current = null
+      const client = await open?.catch(() => null)
       await client?.end()
     },
   }

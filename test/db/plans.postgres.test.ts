@@ -26,6 +26,13 @@ import { nthProject } from "../support/seed.ts"
 // Statistics come by themselves a minute after many rows; the first plans are made without.
 beforeAll(async () => {
   await buildLargeWorkspace()
+  // Of other workspaces, in tables that are otherwise so small that reading them whole is the cheapest way.
+  await execute(
+    "insert into heads select 'wsp_other_' || n, 1, 0 from generate_series(1, 20000) n on conflict do nothing",
+  )
+  await execute(
+    "insert into members select 'wsp_other_' || n, 'usr_' || n, 'member', 'Eve', 1, 0, 0 from generate_series(1, 20000) n on conflict do nothing",
+  )
   await execute("analyze")
 })
 

@@ -184,6 +184,7 @@ describe("a connection that is cut in the middle", () => {
     expect(isCut).toBe(true)
     expect(task.key).toBe("INBOX-1")
     expect(await rowsOf("select id from tasks where workspace_id = ?", ada.workspaceId)).toEqual([{ id: task.id }])
+    await vi.waitFor(() => expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
   })
 })
 

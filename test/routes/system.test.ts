@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest"
 import { Health, Jwks } from "../../src/contracts/health.ts"
 import { isOperation } from "../../src/http/contract.ts"
 import { type Caller, newCaller, newTask, sharedApp } from "../support/caller.ts"
+import { isPostgres } from "../support/database.ts"
 
 let ada: Caller
 
@@ -99,7 +100,7 @@ describe("GET /health", () => {
     const health = Health.parse(await answer.json())
     expect(answer.status).toBe(200)
     expect(health.status).toBe("healthy")
-    expect(Object.keys(health.checks).sort()).toEqual(["database", "objects"])
+    expect(Object.keys(health.checks).sort()).toEqual(["database", "objects", ...(isPostgres ? ["pool"] : [])])
   })
 })
 

@@ -297,7 +297,14 @@ async function startWorker(on: { state: string } | { DATABASE_URL: string }): Pr
   const child = launch(
     [
       ...["node_modules/wrangler/bin/wrangler.js", "dev", "--ip", "127.0.0.1", "--port", String(port)],
-      ...["--persist-to", state, "--env-file", secrets, ...(isOnPostgres ? ["--env", "postgres"] : [])],
+      ...[
+        "--persist-to",
+        state,
+        "--env-file",
+        secrets,
+        "--config",
+        isOnPostgres ? "wrangler.postgres.toml" : "wrangler.toml",
+      ],
     ],
     isOnPostgres ? { CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE: on.DATABASE_URL } : {},
   )

@@ -5,7 +5,7 @@ import { type SlowProxy, startSlowProxy } from "./slow-proxy.ts"
 /** How far away the slow server seems to be, each way. */
 const delayMs = 40
 
-type Running = { server: PostgresServer; slow: SlowProxy }
+type Running = { server: Pick<PostgresServer, "url" | "port" | "stop">; slow: SlowProxy }
 type PostgresForTests = {
   url: string
   /** The same server, far away, and where to ask how often somebody went there. */
@@ -16,8 +16,13 @@ type PostgresForTests = {
 // A configuration may be read more than once in a run, and whoever reads it must get the same server.
 const shared = globalThis as { edgewisePostgres?: Promise<Running> }
 
+/** Another server of this machine to run the suite on, to see whether it fits: an empty database. */
+const given = process.env["TEST_DATABASE_URL"]
+
 async function start(): Promise<Running> {
-  const server = await startPostgres()
+  const server = given
+    ? { url: given, port: Number(new URL(given).port), stop: () => Promise.resolve() }
+    : await startPostgres()
   await migratePostgres(server.url)
   return { server, slow: await startSlowProxy(server.port, delayMs) }
 }

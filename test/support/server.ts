@@ -22,8 +22,7 @@ export async function startServer({ vars = {}, postgres }: Options = {}): Promis
     root,
     workers: [
       {
-        configPath: "wrangler.toml",
-        ...(postgres && { env: "postgres" }),
+        configPath: postgres ? "wrangler.postgres.toml" : "wrangler.toml",
         vars: { ENVIRONMENT: "development", RATE_LIMITS: "relaxed", LOG_SAMPLE_RATE: "0", ...vars },
         secrets: await makeSecrets(),
       },
