@@ -22,8 +22,7 @@ async function run(args: string[]): Promise<number> {
     return 0
   } catch (error) {
     if (stopping.signal.aborted) {
-      const command = options?.isOverwrite ? "it again without --overwrite" : "the same command again"
-      console.error(`Stopped. What was copied stays; run ${command} to continue.`)
+      console.error("Stopped. What was copied stays; run the same command again to finish.")
       return Number(stopping.signal.reason)
     }
     if (!(error instanceof BadArguments || error instanceof PlaceFailed)) throw error

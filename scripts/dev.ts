@@ -98,7 +98,11 @@ async function serve(options: string[] = [], env: Record<string, string> = {}): 
     env: { ...process.env, ...quiet, ...env },
     stdio: "inherit",
   })
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal))
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    // Those of the embedded server would end this process while the Worker is still served.
+    process.removeAllListeners(signal)
+    process.on(signal, () => child.kill(signal))
+  }
   child.on("exit", async (code) => {
     await postgres?.stop()
     process.exit(code ?? 0)

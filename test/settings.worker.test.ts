@@ -17,6 +17,7 @@ import {
   sharedApp,
   taskIn,
 } from "./support/caller.ts"
+import { execute } from "./support/database.ts"
 
 const newKey = async () => {
   const { privateKey } = await generateKeyPair("EdDSA", { extractable: true })
@@ -185,6 +186,9 @@ describe("an instance that is read-only", () => {
         detail: "This instance is read-only for the moment; nothing was written",
       })
     }
+    // A name that the workspace has not heard of yet waits for the next sign-in.
+    await execute("update users set name = 'Grace' where id = ?", ada.userId)
+    expect((await sign("login", { email: ada.email, password })).status).toBe(200)
     expect(await eventsOf(ada)).toEqual(events)
     expect((await sign("login", { email, password })).status).toBe(401)
   })

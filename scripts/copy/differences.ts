@@ -1,3 +1,4 @@
+import { and, eq } from "drizzle-orm"
 import type { Db } from "../../src/db/db.ts"
 import { type Pair, pairsOf } from "./pairs.ts"
 import { clearTable, clearWorkspace, rowsOf } from "./rows.ts"
@@ -11,6 +12,18 @@ function lossOf({ source, target }: Versions): "alone" | "ahead" | null {
   if (target === null) return null
   if (source === null) return "alone"
   return target > source ? "ahead" : null
+}
+
+/** Whether a workspace that has come less far in the target went another way there: its last commit tells. */
+async function hasDiverged(source: Db, target: Db, { kind, id, source: ours, target: theirs }: Versions) {
+  if (kind !== "workspace" || !ours || !theirs || theirs >= ours) return false
+  const commitAt = async (db: Db) => {
+    const { events } = db.tables
+    const isThere = and(eq(events.workspaceId, id), eq(events.seq, theirs))
+    const [[event]] = await db.read(db.sql.select({ commitId: events.commitId }).from(events).where(isThere))
+    return event?.commitId
+  }
+  return (await commitAt(source)) !== (await commitAt(target))
 }
 
 const rowPairs = (source: Db, target: Db, name: TableName) =>
@@ -42,7 +55,7 @@ const byWorkspace = (row: RowPair, head: RowPair) =>
 export async function whatWouldBeLost(source: Db, target: Db): Promise<string | null> {
   const counts = { alone: { workspace: 0, user: 0 }, ahead: { workspace: 0, user: 0 } }
   for await (const versions of versionsOf(source, target)) {
-    const loss = lossOf(versions)
+    const loss = lossOf(versions) ?? ((await hasDiverged(source, target, versions)) ? "ahead" : null)
     if (loss) counts[loss][versions.kind] += 1
   }
   const lost = [

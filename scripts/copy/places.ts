@@ -62,8 +62,13 @@ async function analyse(database: Database): Promise<void> {
   const engine = database.connect()
   if (engine.dialect.name !== "postgres") return
   const { signal } = new AbortController()
-  await engine.send([{ text: "analyze", values: [] }], { mode: "write", deadlineMs: 10 * minute, signal })
-  await engine.close()
+  try {
+    await engine.send([{ text: "analyze", values: [] }], { mode: "write", deadlineMs: 10 * minute, signal })
+  } catch (error) {
+    console.log(`The statistics were not gathered, which Postgres does by itself in a while: ${reasonOf(error)}`)
+  } finally {
+    await engine.close()
+  }
 }
 
 function open(settings: PlaceSettings, terms: Terms): Opened | Promise<Opened> {

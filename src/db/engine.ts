@@ -42,6 +42,6 @@ export type Connections = {
 /** A deployment's database. An isolate opens it once; every request connects. */
 export type Database = {
   connect(): Engine
-  /** Null where there are none to count: D1 is a binding. */
-  connections: Readonly<Connections> | null
+  /** Counts them; null where there are none to count: D1 is a binding. */
+  connections: (() => Connections) | null
 }

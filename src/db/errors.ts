@@ -63,10 +63,11 @@ const troubles: { kind: TroubleKind; messages: string[]; codes: string[] }[] = [
       "reset because its code was updated",
       "Cannot resolve D1 DB due to transient issue",
     ],
-    // Connection exceptions, nobody let in, no such database, shut down or starting up, failures of the system below.
-    codes: ["08", "28", "3D", "57P", "58"],
+    // Connection exceptions, a primary that became a replica, idle for too long, nobody let in, no such database, shut
+    // down or starting up, failures of the system below.
+    codes: ["08", "25006", "25P03", "28", "3D", "57P", "58"],
   },
-  { kind: "timeout", messages: [], codes: ["57014", "55P03"] },
+  { kind: "timeout", messages: [], codes: ["25P04", "57014", "55P03"] },
   { kind: "serialization", messages: [], codes: ["40"] },
 ]
 
@@ -85,8 +86,9 @@ const codeOf = (error: unknown) => (error instanceof Error && "code" in error ? 
 function troubleOf(error: unknown): DbFault | null {
   const message = messageOf(error)
   const code = codeOf(error)
-  const byCode = code && troubles.find(({ codes }) => codes.some((known) => code.startsWith(known)))
-  const trouble = byCode || troubles.find(({ messages }) => messages.some((text) => message.includes(text)))
+  // The message first: a full pool of Hyperdrive has the code of a failing system.
+  const byMessage = troubles.find(({ messages }) => messages.some((text) => message.includes(text)))
+  const trouble = byMessage ?? troubles.find(({ codes }) => code && codes.some((known) => code.startsWith(known)))
   return trouble ? { kind: trouble.kind } : null
 }
 

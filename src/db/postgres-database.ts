@@ -1,8 +1,8 @@
 import pg from "pg"
-import { second } from "../lib/time.ts"
+import { minute, second } from "../lib/time.ts"
 import { columnsOfKey } from "./constraints.ts"
 import type { Connections, Database, Engine, Query, Result, Terms } from "./engine.ts"
-import { ConnectionLost } from "./errors.ts"
+import { ConnectionLost, classify } from "./errors.ts"
 import { postgresDialect } from "./postgres-dialect.ts"
 
 const connectTimeoutMs = 5 * second
@@ -15,27 +15,50 @@ const types: pg.CustomTypesConfig = {
     oid === int8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
 }
 
+/** A connection: how many transactions are under way on it, since when it is being made, and when it is over. */
+type Link = { client: pg.Client; state: "waiting" | "open"; busy: number; since: number; ended: Promise<void> }
+
+// No request lasts so long. Of one whose runtime was taken away in the middle, nobody hears that it has ended.
+const linkLifeMs = minute
+
 /**
  * Postgres, by its connection string. A socket cannot be used by another request than the one that opened it, so every
  * request connects anew, when it first asks: to Hyperdrive, which is near and keeps the real connections.
  */
-export function postgresDatabase(connectionString: string): Database {
-  const connections = { open: 0, idle: 0, waiting: 0 }
-  return { connections, connect: () => postgresEngine(connectionString, connections) }
+export function postgresDatabase(connectionString: string, now = Date.now): Database {
+  const links = new Set<Link>()
+  return {
+    connect: () => postgresEngine(() => openLink(connectionString, links, now())),
+    connections: () => count(links, now()),
+  }
 }
 
-function postgresEngine(connectionString: string, connections: Connections): Engine {
-  let current: Promise<pg.Client> | null = null
+function count(links: Set<Link>, now: number): Connections {
+  for (const link of links) if (now - link.since > linkLifeMs) links.delete(link)
+  const open = [...links].filter(({ state }) => state === "open")
+  return {
+    open: open.length,
+    idle: open.filter(({ busy }) => busy === 0).length,
+    waiting: links.size - open.length,
+  }
+}
 
-  /** The client at hand, or a new one. */
-  function connected(): Promise<pg.Client> {
+function postgresEngine(open: () => Link): Engine {
+  let current: Promise<Link> | null = null
+  const abandoned: Promise<unknown>[] = []
+
+  /** The connection at hand, or a new one. */
+  function connected(): Promise<Link> {
     if (current) return current
-    const made = connect(connectionString, connections, () => forget(made))
+    const link = open()
+    const made = connect(link)
+    // The next to ask connects anew, unless somebody has done so already.
+    link.client.once("error", () => forget(made))
+    void link.ended.then(() => forget(made))
     current = made
     return made
   }
-  /** The next to ask connects anew, unless somebody has done so already. */
-  function forget(lost: Promise<pg.Client>): void {
+  function forget(lost: Promise<Link>): void {
     if (current === lost) current = null
   }
 
@@ -46,11 +69,14 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
       const attempt = connected()
       const abandon = () => {
         forget(attempt)
-        attempt.then(destroy, () => undefined)
+        abandoned.push(attempt.then(destroy, () => undefined))
       }
       terms.signal.addEventListener("abort", abandon)
       try {
-        return await transact(await attempt, queries, terms, connections)
+        const link = await attempt
+        // Whoever has given up while it was connecting must not be surprised by what is written later.
+        terms.signal.throwIfAborted()
+        return await transact(link, queries, terms)
       } catch (error) {
         if (isOver(error)) abandon()
         throw error
@@ -59,10 +85,10 @@ function postgresEngine(connectionString: string, connections: Connections): Eng
       }
     },
     async close() {
-      const open = current
+      const last = current
       current = null
-      const client = await open?.catch(() => null)
-      await client?.end()
+      const link = await last?.catch(() => null)
+      await Promise.all([link?.client.end(), ...abandoned])
     },
   }
 }
@@ -75,11 +101,10 @@ function told(error: unknown): unknown {
   return error instanceof SyntaxError ? error : new ConnectionLost(error)
 }
 
-/** Whether the connection is of no use after this error: the server said so, or says nothing more. */
-const isOver = (error: unknown) =>
-  error instanceof ConnectionLost || (error instanceof pg.DatabaseError && error.severity !== "ERROR")
+/** Whether the connection is of no use after this error: the server ends it, or says nothing more. */
+const isOver = (error: unknown) => ["lost", "overloaded"].includes(classify(error).kind)
 
-async function connect(connectionString: string, connections: Connections, onLost: () => void): Promise<pg.Client> {
+function openLink(connectionString: string, links: Set<Link>, since: number): Link {
   const client = new pg.Client({
     connectionString,
     pipeline: true,
@@ -88,31 +113,30 @@ async function connect(connectionString: string, connections: Connections, onLos
     types,
   })
   // Whoever waits for an answer is told by its own promise; without a listener the error would end the process.
-  client.on("error", onLost)
-  connections.waiting += 1
+  client.on("error", () => undefined)
+  const ended = new Promise<void>((resolve) => client.once("end", () => resolve()))
+  const link: Link = { client, state: "waiting", busy: 0, since, ended }
+  links.add(link)
+  void ended.then(() => links.delete(link))
+  return link
+}
+
+async function connect(link: Link): Promise<Link> {
   try {
-    await client.connect()
+    await link.client.connect()
+    link.state = "open"
+    return link
   } catch (error) {
-    destroy(client)
-    onLost()
+    void destroy(link)
     throw told(error)
-  } finally {
-    connections.waiting -= 1
   }
-  connections.open += 1
-  connections.idle += 1
-  client.once("end", () => {
-    connections.open -= 1
-    connections.idle -= 1
-    onLost()
-  })
-  return client
 }
 
 /** Closes the socket without a word: the server has stopped answering, or nobody waits for the answer. */
-function destroy(client: pg.Client): void {
+function destroy({ client, ended }: Link): Promise<void> {
   const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection
   stream.destroy()
+  return ended
 }
 
 const isolation = {
@@ -126,13 +150,9 @@ const isolation = {
  * Sends everything at once and then waits: one round trip, and whatever is locked is locked for no round trip at all.
  * The server gives up a statement at the deadline too, so nothing goes on that nobody waits for.
  */
-async function transact(
-  client: pg.Client,
-  queries: readonly Query[],
-  { mode, deadlineMs }: Terms,
-  connections: Connections,
-): Promise<Result[]> {
-  connections.idle -= 1
+async function transact(link: Link, queries: readonly Query[], { mode, deadlineMs }: Terms): Promise<Result[]> {
+  const { client } = link
+  link.busy += 1
   try {
     const answers = [
       client.query(`begin ${isolation[mode]}; set local statement_timeout = ${Math.ceil(deadlineMs)}`),
@@ -153,6 +173,6 @@ async function transact(
       rowsWritten: command === "SELECT" ? 0 : (rowCount ?? 0),
     }))
   } finally {
-    connections.idle += 1
+    link.busy -= 1
   }
 }

@@ -1,6 +1,6 @@
 import { and, asc, eq, sql } from "drizzle-orm"
 import type { SignedInView, TokensView, UserView, WorkspaceView } from "../contracts/auth.ts"
-import { isUnique } from "../db/db.ts"
+import { isUnique, ReadOnly } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
 import { accessTokenLife, type Role } from "../lib/access-token.ts"
 import { isCommonPassword } from "../lib/common-passwords.ts"
@@ -139,7 +139,18 @@ async function findAccount(ctx: IdentityCtx, email: string) {
 async function rehash(ctx: IdentityCtx, email: string, password: string): Promise<void> {
   const secret = await ctx.hasher.hash(password)
   const { sql: db, tables } = ctx.db
-  await ctx.db.write(db.update(tables.identities).set({ secret, updatedAt: ctx.now() }).where(isIdentity(ctx, email)))
+  await unlessReadOnly(
+    ctx.db.write(db.update(tables.identities).set({ secret, updatedAt: ctx.now() }).where(isIdentity(ctx, email))),
+  )
+}
+
+/** What can as well be done at the next sign-in does not keep anybody out. */
+async function unlessReadOnly(work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (!(error instanceof ReadOnly)) throw error
+  }
 }
 
 /** The user's role, after repairing what a crash between directory and workspace may have left undone. */
@@ -147,7 +158,7 @@ function enterWorkspace(ctx: IdentityCtx, user: User, workspace: Workspace): Pro
   return untilUncontested(async () => {
     const { member, isFounded } = await findMember(ctx, user.id, workspace.id)
     if (member) {
-      if (member.name !== user.name) await renameMember(asMember(ctx, member), member, user.name)
+      if (member.name !== user.name) await unlessReadOnly(renameMember(asMember(ctx, member), member, user.name))
       return member.role
     }
     if (isFounded) throw new DomainError("forbidden", "You are no longer a member of this workspace")

@@ -13,10 +13,12 @@ export const openRequest = (instance: Instance) =>
     const db = openDb(instance.database.connect(), { isReadOnly: instance.settings.READ_ONLY })
     c.set("db", db)
     c.header("x-request-id", requestId)
+    // From the start, so that a client who goes away leaves no connection behind; and the answer waits for no goodbye.
+    const closed = Promise.withResolvers<void>()
+    c.executionCtx.waitUntil(closed.promise)
     try {
       await next()
     } finally {
-      // The answer does not wait for the goodbye.
-      c.executionCtx.waitUntil(db.close())
+      closed.resolve(db.close())
     }
   })

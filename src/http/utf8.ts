@@ -1,6 +1,9 @@
 import type { Context } from "hono"
 import { DomainError, type FieldError, invalid } from "../domain/errors.ts"
 
+/** As many broken fields are named; there may be as many as the body has strings. */
+const namedAtMost = 20
+
 /**
  * Refuses a body that is not UTF-8, which RFC 8259 asks of JSON: decoding would put U+FFFD where bytes were, and the
  * text that is stored would not be the one that was sent. Throws `invalid_input` with the fields that hold such bytes.
@@ -10,7 +13,7 @@ export async function requireUtf8(c: Context): Promise<void> {
   try {
     new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
-    const errors = brokenFields(parse(new TextDecoder().decode(bytes)), "")
+    const errors = brokenFields(parse(new TextDecoder().decode(bytes)))
     if (errors.length > 0) throw invalid(...errors)
     throw new DomainError("malformed", "The body is not UTF-8", { cause })
   }
@@ -27,12 +30,18 @@ function parse(text: string): unknown {
 
 const isBroken = (text: string) => text.includes("\uFFFD")
 
-function brokenFields(value: unknown, pointer: string): FieldError[] {
-  if (typeof value === "string") return isBroken(value) ? [{ pointer, detail: "is not valid UTF-8" }] : []
-  if (typeof value !== "object" || value === null) return []
-  return Object.entries(value).flatMap(([name, field]) =>
-    isBroken(name)
-      ? [{ pointer, detail: "has a name that is not valid UTF-8" }]
-      : brokenFields(field, `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`),
-  )
+/** The first of them, in no particular order. By a list of what is left to see: a body may be nested deeper than calls. */
+function brokenFields(body: unknown): FieldError[] {
+  const errors: FieldError[] = []
+  const left: { value: unknown; pointer: string }[] = [{ value: body, pointer: "" }]
+  for (let next = left.pop(); next && errors.length < namedAtMost; next = left.pop()) {
+    const { value, pointer } = next
+    if (typeof value === "string" && isBroken(value)) errors.push({ pointer, detail: "is not valid UTF-8" })
+    if (typeof value !== "object" || value === null) continue
+    for (const [name, field] of Object.entries(value)) {
+      if (isBroken(name)) errors.push({ pointer, detail: "has a name that is not valid UTF-8" })
+      else left.push({ value: field, pointer: `${pointer}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}` })
+    }
+  }
+  return errors.slice(0, namedAtMost)
 }

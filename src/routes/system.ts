@@ -27,7 +27,7 @@ systemRoutes.get("/health", operation("Whether everything that is needed works",
   const { settings, startedAt, now } = instance
   const health = await checkHealth(checks, { version: settings.VERSION, startedAt, now })
   const { pool } = health.checks
-  if (pool && connections) pool.connections = { ...connections }
+  if (pool && connections) pool.connections = connections()
   c.header("cache-control", "no-store")
   return c.json(health, health.status === "unhealthy" ? 503 : 200)
 })

@@ -21,31 +21,45 @@ describe("a connection", () => {
   it("is made by the first thing that is asked, used for all of a request, and closed at its end", async () => {
     const database = postgresDatabase(url)
     const ada = (await newCaller()).through(await openApp({ database }))
-    expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 0 })
+    expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 })
     await Promise.all(Array.from({ length: 8 }, () => newTask(ada)))
-    await vi.waitFor(() => expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
+    await vi.waitFor(() => expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
     expect((await ada.app.fetch("/health/live")).status).toBe(200)
-    expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 0 })
+    expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 })
   })
 
   it("is counted while it waits, works and idles", async () => {
     const database = postgresDatabase(url)
     const db = openDb(database.connect())
     const connecting = db.ready()
-    expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 1 })
+    expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 1 })
     await connecting
-    expect(database.connections).toEqual({ open: 1, idle: 1, waiting: 0 })
+    expect(database.connections?.()).toEqual({ open: 1, idle: 1, waiting: 0 })
     const reading = db.read(sleeping(db, 0.05, "counted"))
-    await vi.waitFor(() => expect(database.connections).toEqual({ open: 1, idle: 0, waiting: 0 }), 1_000)
+    await vi.waitFor(() => expect(database.connections?.()).toEqual({ open: 1, idle: 0, waiting: 0 }), 1_000)
     await reading
-    expect(database.connections).toEqual({ open: 1, idle: 1, waiting: 0 })
+    expect(database.connections?.()).toEqual({ open: 1, idle: 1, waiting: 0 })
     await db.close()
-    await vi.waitFor(() => expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
+    await vi.waitFor(() => expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
+  })
+
+  it("is not counted for ever when its request was taken away", async () => {
+    let time = 0
+    const database = postgresDatabase(url, () => time)
+    const engine = database.connect()
+    await engine.ready()
+    time = 60_000
+    expect(database.connections?.()).toEqual({ open: 1, idle: 1, waiting: 0 })
+    time = 60_001
+    expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 })
+    await engine.close()
   })
 
   it("serves two who ask at once without mixing their transactions", async () => {
-    const db = openDb(postgresDatabase(url).connect())
+    const database = postgresDatabase(url)
+    const db = openDb(database.connect())
     const numbers = Array.from({ length: 20 }, (_, n) => n)
+    const counted = () => expect(database.connections?.()).toEqual({ open: 1, idle: 1, waiting: 0 })
     const answers = await Promise.all(
       numbers.map(async (n) => {
         const [[one], [two]] = await db.read(
@@ -56,6 +70,7 @@ describe("a connection", () => {
       }),
     )
     expect(answers).toEqual(numbers.map((n) => [n, n + 100]))
+    counted()
     await db.close()
   })
 })
@@ -123,7 +138,7 @@ describe("a server that does not answer", () => {
       )
       expect(running).toEqual([])
     }, 10_000)
-    await vi.waitFor(() => expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
+    await vi.waitFor(() => expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
     // The same request can go on, on a connection of its own.
     expect(await db.read(sleeping(db, 0, mark))).toEqual([[{ slept: "", mark }]])
     await db.close()
@@ -184,7 +199,7 @@ describe("a connection that is cut in the middle", () => {
     expect(isCut).toBe(true)
     expect(task.key).toBe("INBOX-1")
     expect(await rowsOf("select id from tasks where workspace_id = ?", ada.workspaceId)).toEqual([{ id: task.id }])
-    await vi.waitFor(() => expect(database.connections).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
+    await vi.waitFor(() => expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 }), 5_000)
   })
 })
 

@@ -1,8 +1,11 @@
 import { env } from "cloudflare:workers"
+import { eq } from "drizzle-orm"
 import { beforeEach, describe, expect, it } from "vitest"
+import { openDb } from "../../src/db/db.ts"
 import { postgresDatabase } from "../../src/db/postgres-database.ts"
 import { openApp } from "../support/app.ts"
 import { type Caller, eventsOf, newCaller, newTask, taskIn } from "../support/caller.ts"
+import { rowsOf } from "../support/database.ts"
 import { between, isCommit } from "../support/faults.ts"
 
 // Between the Worker and the server stands a proxy with 40 ms each way, which counts: what the code takes for one round
@@ -75,6 +78,21 @@ describe("on the wire", () => {
     expect(await trips()).toEqual([toConnect + 1])
     expect(await eventsOf(near)).toEqual(events)
     expect((await newTask(near)).key).toBe("INBOX-1")
+  })
+
+  it("nothing is written for whoever has given up while it was still connecting", async () => {
+    const database = postgresDatabase(env.SLOW_POSTGRES)
+    const db = openDb(database.connect(), { writeDeadlineMs: 100, sleep: () => Promise.resolve() })
+    const { heads } = db.tables
+    const late = db.write(db.sql.update(heads).set({ pumpedSeq: 7 }).where(eq(heads.workspaceId, ada.workspaceId)))
+    await expect(late).rejects.toMatchObject({ fault: { kind: "timeout" } })
+    // Waits for the connections, which come after all, and are let go.
+    await db.close()
+    expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 })
+    expect(await trips()).toEqual([toConnect, toConnect, toConnect])
+    expect(await rowsOf("select pumped_seq from heads where workspace_id = ?", ada.workspaceId)).toEqual([
+      { pumped_seq: 0 },
+    ])
   })
 
   it("ten commits at once in one workspace wait for each other, but for no round trip of another", async () => {

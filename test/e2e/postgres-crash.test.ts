@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest"
 import { migratePostgres } from "../../scripts/postgres/migrate.ts"
 import { type PostgresServer, startPostgres } from "../../scripts/postgres/server.ts"
 import { type Server, startServer } from "../support/server.ts"
@@ -123,6 +123,12 @@ describe.skipIf(isMissing)("a Postgres that is killed while 8 clients write", ()
     while (created.size < atTheRestart + afterTheCrash) await sleep(5)
     isOver = true
     await storm
+
+    // Nothing is left of all the connections that broke.
+    await vi.waitFor(async () => {
+      const { checks } = (await (await fetch(`${server.url}/health`)).json()) as { checks: Record<string, object> }
+      expect(checks["pool"]).toHaveProperty("connections", { open: 1, idle: 1, waiting: 0 })
+    }, 10_000)
 
     const tasks: Task[] = []
     for (let cursor: string | null = ""; cursor !== null; ) {

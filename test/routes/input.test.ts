@@ -218,6 +218,20 @@ describe("what no database could keep", () => {
     await problemIn(await create(brokenBytes("{} ", "")), 400)
   })
 
+  it("is 422 or 400, and named in part, however deep or many the broken strings are", async () => {
+    const deep = brokenBytes(`${"[".repeat(50_000)}"`, `"${"]".repeat(50_000)}`)
+    const many = brokenBytes(`["`, `"${',"\uFFFD"'.repeat(150_000)}]`)
+    for (const body of [deep, many]) {
+      const path = "/api/v1/tasks/bulk"
+      const headers = { ...json, authorization: `Bearer ${ada.accessToken}` }
+      const answer = await ada.app.fetch(path, { method: "POST", headers, body })
+      expect([400, 422]).toContain(answer.status)
+      expect((await answer.text()).length).toBeLessThan(2_000_000)
+    }
+    const wide = brokenBytes(`{"a":"`, `"${Array.from({ length: 100 }, (_, n) => `,"f${n}":"\uFFFD"`).join("")}}`)
+    expect((await pointersIn(await create(wide))).length).toBe(20)
+  })
+
   it("is kept when it is the character that stands for such bytes, sent as itself", async () => {
     const answer = await ada.post("/api/v1/tasks", { projectId: ada.inboxId, title: "\uFFFD" })
     expect(await answer.json()).toMatchObject({ title: "\uFFFD" })

@@ -603,6 +603,18 @@ describe.skipIf(isMissing)("npm run copy", () => {
     expectSame(await contentOfD1(small), await contentOfPostgres(target))
   })
 
+  it("refuses a workspace that has come less far than in the source, but on a way of its own", async () => {
+    const target = await newPostgres()
+    await copy(toPostgres(small), target)
+    await inPostgres(target, async (client) => {
+      await client.query("update events set commit_id = 'cmt_elsewhere' where seq = 2")
+      await client.query("update heads set seq = 2")
+    })
+    const refused = await copy(toPostgres(small), target)
+    expect(refused.output).toContain("has 2 workspaces with newer changes than in the source. Nothing was written")
+    expect(refused.code).toBe(1)
+  })
+
   it("finds by the hash what was changed under an equal head, and names the tables", async () => {
     const target = await newPostgres()
     await copy(toPostgres(small), target)

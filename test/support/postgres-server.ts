@@ -21,7 +21,7 @@ const given = process.env["TEST_DATABASE_URL"]
 
 async function start(): Promise<Running> {
   const server = given
-    ? { url: given, port: Number(new URL(given).port), stop: () => Promise.resolve() }
+    ? { url: given, port: Number(new URL(given).port || 5432), stop: () => Promise.resolve() }
     : await startPostgres()
   await migratePostgres(server.url)
   return { server, slow: await startSlowProxy(server.port, delayMs) }
