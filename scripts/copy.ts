@@ -22,7 +22,7 @@ async function run(args: string[]): Promise<number> {
     return 0
   } catch (error) {
     if (stopping.signal.aborted) {
-      console.error("Stopped. What was copied stays; run the same command again to finish.")
+      console.error("Stopped. What was copied stays; run the same command again to continue.")
       return Number(stopping.signal.reason)
     }
     if (!(error instanceof BadArguments || error instanceof PlaceFailed)) throw error
