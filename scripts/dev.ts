@@ -7,8 +7,7 @@ import { writeFile } from "node:fs/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { migratePostgres } from "./postgres/migrate.ts"
-import { type PostgresServer, startPostgres } from "./postgres/server.ts"
+import type { PostgresServer } from "./postgres/server.ts"
 import { makeSecrets } from "./secrets.ts"
 
 const root = new URL("../", import.meta.url)
@@ -78,6 +77,8 @@ async function migrate(): Promise<void> {
 /** A migrated database, as wrangler wants to be told of it: what Hyperdrive stands for on this machine. */
 async function preparePostgres(): Promise<Record<string, string>> {
   const given = process.env["DATABASE_URL"]
+  const { migratePostgres } = await import("./postgres/migrate.ts")
+  const { startPostgres } = await import("./postgres/server.ts")
   try {
     if (!given) postgres = await startPostgres({ folder: fileURLToPath(postgresFolder), isDurable: true })
     const database = given ?? postgres?.url ?? ""
