@@ -12,7 +12,7 @@ let builder: Sql | undefined
 
 export const postgresDialect: Dialect = {
   name: "postgres",
-  // Made by the first request that needs it: a deployment on D1 never does.
+  // Not while modules load: drizzle's import each other in a circle, and the classes may not be there yet.
   get sql() {
     builder ??= new PgDatabase(new PgDialect(), builderSession(), undefined) as unknown as Sql
     return builder
