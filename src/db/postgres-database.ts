@@ -16,7 +16,15 @@ const types: pg.CustomTypesConfig = {
 }
 
 /** A connection: how many transactions are under way on it, since when it is being made, and when it is over. */
-type Link = { client: pg.Client; state: "waiting" | "open"; busy: number; since: number; ended: Promise<void> }
+type Link = {
+  client: pg.Client
+  state: "waiting" | "open"
+  busy: number
+  since: number
+  ended: Promise<void>
+  /** Closes the socket without a word: the server has stopped answering, or nobody waits for the answer. */
+  destroy(): Promise<void>
+}
 
 // No request lasts so long. Of one whose runtime was taken away in the middle, nobody hears that it has ended.
 const linkLifeMs = minute
@@ -52,8 +60,12 @@ function postgresEngine(open: () => Link): Engine {
     if (current) return current
     const link = open()
     const made = connect(link)
-    // The next to ask connects anew, unless somebody has done so already.
-    link.client.once("error", () => forget(made))
+    // The next to ask connects anew, unless somebody has done so already. What the server said may be its last word
+    // without closing the socket, and nobody would hear that after the request.
+    link.client.once("error", () => {
+      forget(made)
+      abandoned.push(link.destroy())
+    })
     void link.ended.then(() => forget(made))
     current = made
     return made
@@ -69,7 +81,12 @@ function postgresEngine(open: () => Link): Engine {
       const attempt = connected()
       const abandon = () => {
         forget(attempt)
-        abandoned.push(attempt.then(destroy, () => undefined))
+        abandoned.push(
+          attempt.then(
+            (link) => link.destroy(),
+            () => undefined,
+          ),
+        )
       }
       terms.signal.addEventListener("abort", abandon)
       try {
@@ -88,7 +105,7 @@ function postgresEngine(open: () => Link): Engine {
       const last = current
       current = null
       const link = await last?.catch(() => null)
-      await Promise.all([link?.client.end(), ...abandoned])
+      await Promise.all([link && Promise.all([link.client.end(), link.ended]), ...abandoned])
     },
   }
 }
@@ -115,7 +132,19 @@ function openLink(connectionString: string, links: Set<Link>, since: number): Li
   // Whoever waits for an answer is told by its own promise; without a listener the error would end the process.
   client.on("error", () => undefined)
   const ended = new Promise<void>((resolve) => client.once("end", () => resolve()))
-  const link: Link = { client, state: "waiting", busy: 0, since, ended }
+  const link: Link = {
+    client,
+    state: "waiting",
+    busy: 0,
+    since,
+    ended,
+    destroy() {
+      links.delete(link)
+      const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection
+      stream.destroy()
+      return ended
+    },
+  }
   links.add(link)
   void ended.then(() => links.delete(link))
   return link
@@ -127,16 +156,9 @@ async function connect(link: Link): Promise<Link> {
     link.state = "open"
     return link
   } catch (error) {
-    void destroy(link)
+    void link.destroy()
     throw told(error)
   }
-}
-
-/** Closes the socket without a word: the server has stopped answering, or nobody waits for the answer. */
-function destroy({ client, ended }: Link): Promise<void> {
-  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection
-  stream.destroy()
-  return ended
 }
 
 const isolation = {

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers"
-import { eq } from "drizzle-orm"
-import { beforeEach, describe, expect, it } from "vitest"
+import { eq, sql } from "drizzle-orm"
+import { beforeEach, describe, expect, it, vi } from "vitest"
 import { openDb } from "../../src/db/db.ts"
 import { postgresDatabase } from "../../src/db/postgres-database.ts"
 import { openApp } from "../support/app.ts"
@@ -78,6 +78,31 @@ describe("on the wire", () => {
     expect(await trips()).toEqual([toConnect + 1])
     expect(await eventsOf(near)).toEqual(events)
     expect((await newTask(near)).key).toBe("INBOX-1")
+  })
+
+  it("a connection whose end the server has told is left, though the socket stays", async () => {
+    const database = postgresDatabase(env.SLOW_POSTGRES)
+    const db = openDb(database.connect())
+    await db.ready()
+    await fetch(env.SLOW_POSTGRES_TRIPS, { method: "POST" })
+    await vi.waitFor(() => expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 }), 2_000)
+    expect(await db.read(db.sql.select({ one: sql<number>`1` }).from(sql`(select 1) once`))).toEqual([[{ one: 1 }]])
+    expect(database.connections?.()).toMatchObject({ open: 1 })
+    await db.close()
+  })
+
+  it("of a connection that breaks without a goodbye nothing is left, whether it was at work or not", async () => {
+    const database = postgresDatabase(env.SLOW_POSTGRES)
+    for (const isAtWork of [false, true]) {
+      const db = openDb(database.connect(), { sleep: () => Promise.resolve() })
+      await db.ready()
+      const asking = isAtWork && db.read(db.sql.select({ slept: sql`pg_sleep(0.3)` }).from(sql`(select 1) once`))
+      expect(database.connections?.()).toMatchObject({ open: 1 })
+      await fetch(env.SLOW_POSTGRES_TRIPS, { method: "DELETE" })
+      await asking
+      await db.close()
+      expect(database.connections?.()).toEqual({ open: 0, idle: 0, waiting: 0 })
+    }
   })
 
   it("nothing is written for whoever has given up while it was still connecting", async () => {
