@@ -18,6 +18,7 @@ import { meRoutes } from "./routes/me.ts"
 import { projectRoutes } from "./routes/projects.ts"
 import { systemRoutes } from "./routes/system.ts"
 import { taskRoutes } from "./routes/tasks.ts"
+import { workspaceRoutes } from "./routes/workspaces.ts"
 
 /** The table of contents: what every request passes, in order, and then what there is. */
 export function createApp(instance: Instance): Hono<AppEnv> {
@@ -40,6 +41,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.use("/api/v1/*", authenticate())
   app.use("/api/v1/*", replay())
   app.route("/api/v1", meRoutes)
+  app.route("/api/v1", workspaceRoutes)
   app.route("/api/v1", projectRoutes)
   app.route("/api/v1", taskRoutes)
   app.route("/api/v1", eventRoutes)

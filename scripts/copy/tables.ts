@@ -8,8 +8,8 @@ export type TableName = keyof Tables
 export type Row = Record<string, unknown>
 
 /**
- * Tables that no head of a log speaks for: the directory, and receipts, which are also kept for writes that changed
- * nothing. They are compared row by row, and what differs is written.
+ * Tables that no head of a log speaks for: the directory, receipts, which are also kept for writes that changed nothing,
+ * and API keys, which remember when they were last used. They are compared row by row, and what differs is written.
  */
 export const comparedTables = [
   "users",
@@ -17,15 +17,28 @@ export const comparedTables = [
   "workspaces",
   "memberships",
   "userEvents",
+  "invitees",
   "receipts",
+  "apiKeys",
 ] as const satisfies TableName[]
 
 /** What a workspace's log tells of, parents before children; the head, which says how far it is told, comes last. */
 export const workspaceTables = [
+  "profiles",
   "projects",
+  "projectMembers",
+  "favourites",
+  "labels",
   "tasks",
   "taskAssignees",
+  "taskLabels",
+  "taskRelations",
+  "taskAliases",
+  "taskFollowers",
+  "comments",
+  "reactions",
   "members",
+  "invitations",
   "events",
   "heads",
 ] as const satisfies TableName[]

@@ -1,5 +1,5 @@
 import { and, eq, gte, lt, lte, type SQL, sql } from "drizzle-orm"
-import type { Role } from "../lib/access-token.ts"
+import type { Role } from "../lib/roles.ts"
 import { day } from "../lib/time.ts"
 import { type Dialect, perDialect } from "./dialect.ts"
 import { classify } from "./errors.ts"
@@ -10,10 +10,13 @@ import type { Row } from "./tables.ts"
 
 export const receiptLife = 7 * day
 
+/** What has events of its own. */
+export type Subject = "apiKey" | "comment" | "invitation" | "label" | "member" | "project" | "task" | "workspace"
+
 /** One change of one row, as the log will tell it. */
 export type Change = {
   type: string
-  subject: "member" | "project" | "task"
+  subject: Subject
   subjectId: string
   /** The revision that the row has once it is written. */
   revision: number
@@ -22,14 +25,27 @@ export type Change = {
   data: EventData
 }
 
+/** Who commits, and what is asked of them at that moment, whatever their token says. */
+export type CommitActor = {
+  id: string
+  source: string
+  /** The roles whose holder may do this; "any" for the system. */
+  roles: readonly Role[] | "any"
+  /** What it takes in the projects of the changes: this level by name, or one of these roles where they are open. */
+  access: { level: number; openTo: readonly Role[] } | null
+  /** Whether it may be done in a workspace that has been deleted. */
+  isDespiteDeletion?: boolean
+  /** Whether the actor's own membership ends with it, which the commit would otherwise find ended. */
+  isLeaving?: boolean
+}
+
 /** A change of a workspace: the rows, their events and the receipt, which stand or fall together. */
 export type Commit = {
   /** Made before the first attempt. Finding it in the database means that the commit landed. */
   id: string
   workspaceId: string
   at: number
-  /** `roles`: the roles whose holder may do this; "any" for the system. */
-  actor: { id: string; source: string; roles: readonly Role[] | "any" }
+  actor: CommitActor
   /** Writes the rows. A statement that hits nothing is found out by its event. */
   rows: Statement[]
   changes: Change[]
@@ -153,11 +169,16 @@ function advanceHead({ sql: builder, tables: { heads } }: Dialect, { workspaceId
 }
 
 const subjectTables = perDialect(
-  ({ tables: { members, projects, tasks } }) =>
+  ({ tables: { apiKeys, comments, invitations, labels, members, profiles, projects, tasks } }) =>
     ({
+      apiKey: { table: apiKeys, id: apiKeys.id, key: sql`null` },
+      comment: { table: comments, id: comments.id, key: sql`null` },
+      invitation: { table: invitations, id: invitations.id, key: sql`null` },
+      label: { table: labels, id: labels.id, key: sql`null` },
       member: { table: members, id: members.userId, key: sql`null` },
       project: { table: projects, id: projects.id, key: projects.key },
       task: { table: tasks, id: tasks.id, key: tasks.key },
+      workspace: { table: profiles, id: profiles.workspaceId, key: sql`null` },
     }) as const,
 )
 
@@ -165,7 +186,8 @@ const subjectTables = perDialect(
  * The events of one kind of subject. Two columns guard the whole commit, both NOT NULL: the revision is read from the
  * row as this batch has just written it, and the role from the actor's membership as it stands now.
  */
-function logEvents(db: Dialect, { id, workspaceId, at, actor, changes }: Commit, subject: Change["subject"]) {
+function logEvents(db: Dialect, commit: Commit, subject: Subject) {
+  const { id, workspaceId, at, actor, changes } = commit
   const { events } = db.tables
   const { table, id: subjectColumn, key } = subjectTables(db)[subject]
   const rows = changes.flatMap((change, index) =>
@@ -178,16 +200,40 @@ function logEvents(db: Dialect, { id, workspaceId, at, actor, changes }: Commit,
       seq: sql`${headOf(db, workspaceId)} - ${db.given("back")}`,
       subjectKey: sql`(select ${key} ${row})`,
       revision: sql`(select ${table.revision} ${row})`,
-      actorRole: actorRole(db, workspaceId, actor),
+      actorRole: actorRole(db, commit),
       actorId: sql`${actor.id}`,
       source: sql`${actor.source}`,
     },
   }).returning({ id: events.subjectId, key: events.subjectKey, seq: events.seq })
 }
 
-function actorRole({ oneOf, tables: { members } }: Dialect, workspaceId: string, { id, roles }: Commit["actor"]): SQL {
+/**
+ * The actor's role as it stands now, if it and their place in the change's projects suffice. An owner has every project.
+ */
+function actorRole(db: Dialect, { workspaceId, at, actor }: Commit): SQL {
+  const { id, roles, access, isDespiteDeletion = false, isLeaving = false } = actor
   if (roles === "any") return sql`'system'`
-  return sql`(select ${members.role} from ${members} where ${members.workspaceId} = ${workspaceId} and ${members.userId} = ${id} and ${oneOf(members.role, roles)})`
+  const { oneOf, given, tables } = db
+  const { members, profiles, projects, projectMembers } = tables
+  const isThere = (from: SQL) => sql`exists (select 1 from ${from})`
+  const isOpen = (project: SQL, openTo: readonly Role[]) =>
+    sql`${oneOf(sql`m.role`, openTo)} and ${isThere(sql`${projects} p where p.workspace_id = ${workspaceId} and p.id = ${project} and p.visibility = 'workspace'`)}`
+  const isNamed = (project: SQL, level: number) =>
+    isThere(
+      sql`${projectMembers} named where named.workspace_id = ${workspaceId} and named.project_id = ${project} and named.user_id = ${id} and named.level >= ${level}`,
+    )
+  const conditions = [
+    isLeaving ? sql`(m.removed_at is null or m.removed_at = ${at})` : sql`m.removed_at is null`,
+    oneOf(sql`m.role`, roles),
+    !isDespiteDeletion &&
+      sql`not ${isThere(sql`${profiles} w where w.workspace_id = ${workspaceId} and w.deleted_at is not null`)}`,
+    ...(access ? [given("projectId"), given("previousProjectId")] : []).map(
+      (project) =>
+        access &&
+        sql`(${project} is null or m.role = 'owner' or (${isOpen(project, access.openTo)}) or ${isNamed(project, access.level)})`,
+    ),
+  ].filter((condition) => condition !== false && condition !== null)
+  return sql`(select m.role from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${id} and ${sql.join(conditions, sql` and `)})`
 }
 
 function keepReceipt(db: Dialect, { id, workspaceId, at, actor, changes, receipt }: Commit): Statement[] {

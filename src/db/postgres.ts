@@ -29,8 +29,10 @@ const json = jsonColumn
 export const users = pgTable("users", {
   id: text("id").primaryKey(),
   email: text("email").notNull(),
+  emailVerifiedAt: time("email_verified_at"),
   name: text("name").notNull(),
   timeZone: text("time_zone").notNull(),
+  settings: json("settings").$type<Record<string, unknown>>().notNull().default({}),
   revision: integer("revision").notNull(),
   createdAt: time("created_at").notNull(),
   updatedAt: time("updated_at").notNull(),
@@ -54,6 +56,16 @@ export const workspaces = pgTable("workspaces", {
   inboxId: text("inbox_id").notNull(),
   createdBy: text("created_by").notNull(),
   createdAt: time("created_at").notNull(),
+  deletedAt: time("deleted_at"),
+})
+
+export const profiles = pgTable("profiles", {
+  workspaceId: text("workspace_id").primaryKey(),
+  name: text("name").notNull(),
+  revision: integer("revision").notNull(),
+  createdAt: time("created_at").notNull(),
+  updatedAt: time("updated_at").notNull(),
+  deletedAt: time("deleted_at"),
 })
 
 export const memberships = pgTable(
@@ -78,6 +90,17 @@ export const userEvents = pgTable(
   (t) => [primaryKey({ columns: [t.userId, t.revision] })],
 )
 
+export const invitees = pgTable(
+  "invitees",
+  {
+    email: text("email").notNull(),
+    workspaceId: text("workspace_id").notNull(),
+    invitationId: text("invitation_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.email, t.workspaceId, t.invitationId] })],
+)
+
 // ---- tenant ----
 
 export const heads = pgTable("heads", {
@@ -96,8 +119,58 @@ export const members = pgTable(
     revision: integer("revision").notNull(),
     createdAt: time("created_at").notNull(),
     updatedAt: time("updated_at").notNull(),
+    removedAt: time("removed_at"),
   },
-  (t) => [primaryKey({ columns: [t.workspaceId, t.userId] })],
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.userId] }),
+    index("members_role").on(t.workspaceId, t.role, t.userId).where(sql`removed_at is null`),
+  ],
+)
+
+export const invitations = pgTable(
+  "invitations",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    email: text("email").notNull(),
+    role: words("role", ["owner", "admin", "member", "guest"]).notNull(),
+    status: words("status", ["pending", "accepted", "revoked"]).notNull(),
+    generation: integer("generation").notNull(),
+    expiresAt: time("expires_at").notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("invitations_email").on(t.workspaceId, t.email).where(sql`status = 'pending'`),
+    index("invitations_pending").on(t.workspaceId, t.id).where(sql`status = 'pending'`),
+  ],
+)
+
+export const apiKeys = pgTable(
+  "api_keys",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    userId: text("user_id").notNull(),
+    name: text("name").notNull(),
+    hash: text("hash").notNull(),
+    hint: text("hint").notNull(),
+    scopes: json("scopes").$type<string[]>().notNull(),
+    expiresAt: time("expires_at"),
+    lastUsedAt: time("last_used_at"),
+    revision: integer("revision").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    revokedAt: time("revoked_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("api_keys_hash").on(t.workspaceId, t.hash),
+    index("api_keys_user").on(t.workspaceId, t.userId, t.id).where(sql`revoked_at is null`),
+  ],
 )
 
 export const projects = pgTable(
@@ -108,6 +181,7 @@ export const projects = pgTable(
     key: text("key").notNull(),
     name: text("name").notNull(),
     description: text("description").notNull(),
+    visibility: words("visibility", ["workspace", "private"]).notNull().default("workspace"),
     isInbox: boolean("is_inbox").notNull(),
     taskCounter: integer("task_counter").notNull(),
     revision: integer("revision").notNull(),
@@ -121,6 +195,36 @@ export const projects = pgTable(
     uniqueIndex("projects_key").on(t.workspaceId, t.key),
     index("projects_created").on(t.workspaceId, t.id).where(sql`deleted_at is null`),
     index("projects_updated").on(t.workspaceId, t.updatedAt, t.id).where(sql`deleted_at is null`),
+  ],
+)
+
+export const projectMembers = pgTable(
+  "project_members",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    projectId: text("project_id").notNull(),
+    userId: text("user_id").notNull(),
+    level: integer("level").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.projectId, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.projectId], foreignColumns: [projects.workspaceId, projects.id] }),
+    index("project_members_user").on(t.workspaceId, t.userId, t.projectId),
+  ],
+)
+
+export const favourites = pgTable(
+  "favourites",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    userId: text("user_id").notNull(),
+    projectId: text("project_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.userId, t.projectId] }),
+    foreignKey({ columns: [t.workspaceId, t.projectId], foreignColumns: [projects.workspaceId, projects.id] }),
   ],
 )
 
@@ -181,6 +285,125 @@ export const taskAssignees = pgTable(
   ],
 )
 
+export const labels = pgTable(
+  "labels",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    name: text("name").notNull(),
+    nameKey: text("name_key").notNull(),
+    color: text("color").notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    deletedAt: time("deleted_at"),
+    mergedInto: text("merged_into"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("labels_name").on(t.workspaceId, t.nameKey).where(sql`deleted_at is null`),
+  ],
+)
+
+export const taskLabels = pgTable(
+  "task_labels",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    taskId: text("task_id").notNull(),
+    labelId: text("label_id").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.taskId, t.labelId] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    foreignKey({ columns: [t.workspaceId, t.labelId], foreignColumns: [labels.workspaceId, labels.id] }),
+    index("task_labels_label").on(t.workspaceId, t.labelId, t.taskId),
+  ],
+)
+
+export const taskRelations = pgTable(
+  "task_relations",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    taskId: text("task_id").notNull(),
+    kind: words("kind", ["blocks", "relates", "duplicates"]).notNull(),
+    otherId: text("other_id").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.taskId, t.kind, t.otherId] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    foreignKey({ columns: [t.workspaceId, t.otherId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("task_relations_other").on(t.workspaceId, t.otherId, t.kind, t.taskId),
+  ],
+)
+
+export const taskAliases = pgTable(
+  "task_aliases",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    key: text("key").notNull(),
+    taskId: text("task_id").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.key] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+  ],
+)
+
+export const taskFollowers = pgTable(
+  "task_followers",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    taskId: text("task_id").notNull(),
+    userId: text("user_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.taskId, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("task_followers_user").on(t.workspaceId, t.userId, t.taskId),
+  ],
+)
+
+export const comments = pgTable(
+  "comments",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    taskId: text("task_id").notNull(),
+    body: text("body").notNull(),
+    mentionIds: json("mention_ids").$type<string[]>().notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    editedAt: time("edited_at"),
+    deletedAt: time("deleted_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("comments_task").on(t.workspaceId, t.taskId, t.id),
+  ],
+)
+
+export const reactions = pgTable(
+  "reactions",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    commentId: text("comment_id").notNull(),
+    emoji: text("emoji").notNull(),
+    userId: text("user_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.commentId, t.emoji, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.commentId], foreignColumns: [comments.workspaceId, comments.id] }),
+  ],
+)
+
 export const events = pgTable(
   "events",
   {
@@ -203,6 +426,7 @@ export const events = pgTable(
   (t) => [
     primaryKey({ columns: [t.workspaceId, t.seq] }),
     uniqueIndex("events_subject_revision").on(t.workspaceId, t.subjectId, t.revision),
+    index("events_project").on(t.workspaceId, t.projectId, t.seq).where(sql`project_id is not null`),
   ],
 )
 
@@ -213,7 +437,7 @@ export const receipts = pgTable(
     actorId: text("actor_id").notNull(),
     key: text("key").notNull(),
     fingerprint: text("fingerprint").notNull(),
-    answer: words("answer", ["created", "created_many", "changed", "empty"]).notNull(),
+    answer: words("answer", ["created", "created_many", "made", "changed", "empty"]).notNull(),
     body: json("body").$type<Record<string, unknown>>(),
     firstSeq: integer("first_seq").notNull(),
     lastSeq: integer("last_seq").notNull(),

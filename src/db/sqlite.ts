@@ -12,8 +12,12 @@ const time = (name: string) => integer(name)
 export const users = sqliteTable("users", {
   id: text("id").primaryKey(),
   email: text("email").notNull(),
+  /** When the user proved that they read mail at this address. */
+  emailVerifiedAt: time("email_verified_at"),
   name: text("name").notNull(),
   timeZone: text("time_zone").notNull(),
+  /** What the user has chosen; contracts/me.ts says what there is, and what holds where nothing was chosen. */
+  settings: text("settings", { mode: "json" }).$type<Record<string, unknown>>().notNull().default({}),
   revision: integer("revision").notNull(),
   createdAt: time("created_at").notNull(),
   updatedAt: time("updated_at").notNull(),
@@ -38,9 +42,20 @@ export const workspaces = sqliteTable("workspaces", {
   inboxId: text("inbox_id").notNull(),
   createdBy: text("created_by").notNull(),
   createdAt: time("created_at").notNull(),
+  deletedAt: time("deleted_at"),
 })
 
 /** A locator: in which workspaces to look for a user. The authoritative row is in `members`. */
+/** The workspace as its members know it; the directory's name follows it. */
+export const profiles = sqliteTable("profiles", {
+  workspaceId: text("workspace_id").primaryKey(),
+  name: text("name").notNull(),
+  revision: integer("revision").notNull(),
+  createdAt: time("created_at").notNull(),
+  updatedAt: time("updated_at").notNull(),
+  deletedAt: time("deleted_at"),
+})
+
 export const memberships = sqliteTable(
   "memberships",
   {
@@ -64,6 +79,18 @@ export const userEvents = sqliteTable(
   (t) => [primaryKey({ columns: [t.userId, t.revision] })],
 )
 
+/** Where to look for the invitations of an address. The invitation itself belongs to its workspace. */
+export const invitees = sqliteTable(
+  "invitees",
+  {
+    email: text("email").notNull(),
+    workspaceId: text("workspace_id").notNull(),
+    invitationId: text("invitation_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.email, t.workspaceId, t.invitationId] })],
+)
+
 // ---- tenant ----
 
 /** Where a workspace's event log ends. */
@@ -83,8 +110,62 @@ export const members = sqliteTable(
     revision: integer("revision").notNull(),
     createdAt: time("created_at").notNull(),
     updatedAt: time("updated_at").notNull(),
+    /** Of those who are no longer members the row stays: the log and old tasks still name them. */
+    removedAt: time("removed_at"),
   },
-  (t) => [primaryKey({ columns: [t.workspaceId, t.userId] })],
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.userId] }),
+    index("members_role").on(t.workspaceId, t.role, t.userId).where(sql`removed_at is null`),
+  ],
+)
+
+export const invitations = sqliteTable(
+  "invitations",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    email: text("email").notNull(),
+    role: text("role", { enum: ["owner", "admin", "member", "guest"] }).notNull(),
+    status: text("status", { enum: ["pending", "accepted", "revoked"] }).notNull(),
+    /** Which of the tokens that were sent is the valid one; sending it again makes another. */
+    generation: integer("generation").notNull(),
+    expiresAt: time("expires_at").notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("invitations_email").on(t.workspaceId, t.email).where(sql`status = 'pending'`),
+    index("invitations_pending").on(t.workspaceId, t.id).where(sql`status = 'pending'`),
+  ],
+)
+
+export const apiKeys = sqliteTable(
+  "api_keys",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    userId: text("user_id").notNull(),
+    name: text("name").notNull(),
+    /** SHA-256 of the whole key, which is 256 random bits: nothing slower is needed. */
+    hash: text("hash").notNull(),
+    /** How the key begins and ends, to recognise it by. */
+    hint: text("hint").notNull(),
+    scopes: text("scopes", { mode: "json" }).$type<string[]>().notNull(),
+    expiresAt: time("expires_at"),
+    lastUsedAt: time("last_used_at"),
+    revision: integer("revision").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    revokedAt: time("revoked_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("api_keys_hash").on(t.workspaceId, t.hash),
+    index("api_keys_user").on(t.workspaceId, t.userId, t.id).where(sql`revoked_at is null`),
+  ],
 )
 
 export const projects = sqliteTable(
@@ -95,6 +176,10 @@ export const projects = sqliteTable(
     key: text("key").notNull(),
     name: text("name").notNull(),
     description: text("description").notNull(),
+    /** Open to the whole workspace but for guests, or to its own members only. */
+    visibility: text("visibility", { enum: ["workspace", "private"] })
+      .notNull()
+      .default("workspace"),
     isInbox: integer("is_inbox", { mode: "boolean" }).notNull(),
     /** The number of the newest task; a task's own number is taken from it in the commit that creates the task. */
     taskCounter: integer("task_counter").notNull(),
@@ -109,6 +194,37 @@ export const projects = sqliteTable(
     uniqueIndex("projects_key").on(t.workspaceId, t.key),
     index("projects_created").on(t.workspaceId, t.id).where(sql`deleted_at is null`),
     index("projects_updated").on(t.workspaceId, t.updatedAt, t.id).where(sql`deleted_at is null`),
+  ],
+)
+
+/** Who has been named to a project, and what they may do there: 1 view, 2 comment, 3 complete, 4 edit, 5 manage. */
+export const projectMembers = sqliteTable(
+  "project_members",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    projectId: text("project_id").notNull(),
+    userId: text("user_id").notNull(),
+    level: integer("level").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.projectId, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.projectId], foreignColumns: [projects.workspaceId, projects.id] }),
+    index("project_members_user").on(t.workspaceId, t.userId, t.projectId),
+  ],
+)
+
+export const favourites = sqliteTable(
+  "favourites",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    userId: text("user_id").notNull(),
+    projectId: text("project_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.userId, t.projectId] }),
+    foreignKey({ columns: [t.workspaceId, t.projectId], foreignColumns: [projects.workspaceId, projects.id] }),
   ],
 )
 
@@ -172,6 +288,131 @@ export const taskAssignees = sqliteTable(
   ],
 )
 
+export const labels = sqliteTable(
+  "labels",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    name: text("name").notNull(),
+    /** The name as it is compared: two labels of a workspace never differ in case only. */
+    nameKey: text("name_key").notNull(),
+    color: text("color").notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    deletedAt: time("deleted_at"),
+    /** Of a label that was merged: the one that took its tasks. */
+    mergedInto: text("merged_into"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    uniqueIndex("labels_name").on(t.workspaceId, t.nameKey).where(sql`deleted_at is null`),
+  ],
+)
+
+export const taskLabels = sqliteTable(
+  "task_labels",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    taskId: text("task_id").notNull(),
+    labelId: text("label_id").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.taskId, t.labelId] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    foreignKey({ columns: [t.workspaceId, t.labelId], foreignColumns: [labels.workspaceId, labels.id] }),
+    index("task_labels_label").on(t.workspaceId, t.labelId, t.taskId),
+  ],
+)
+
+/** One row a relation: `relates` is kept with the smaller id first, the others from the one that blocks or duplicates. */
+export const taskRelations = sqliteTable(
+  "task_relations",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    taskId: text("task_id").notNull(),
+    kind: text("kind", { enum: ["blocks", "relates", "duplicates"] }).notNull(),
+    otherId: text("other_id").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.taskId, t.kind, t.otherId] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    foreignKey({ columns: [t.workspaceId, t.otherId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("task_relations_other").on(t.workspaceId, t.otherId, t.kind, t.taskId),
+  ],
+)
+
+/** The keys that a task had before it was moved to another project. */
+export const taskAliases = sqliteTable(
+  "task_aliases",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    key: text("key").notNull(),
+    taskId: text("task_id").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.key] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+  ],
+)
+
+export const taskFollowers = sqliteTable(
+  "task_followers",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    taskId: text("task_id").notNull(),
+    userId: text("user_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.taskId, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("task_followers_user").on(t.workspaceId, t.userId, t.taskId),
+  ],
+)
+
+/** A deleted one stays, without its text: answers still make sense around it. */
+export const comments = sqliteTable(
+  "comments",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    taskId: text("task_id").notNull(),
+    body: text("body").notNull(),
+    /** The members whom the text names. */
+    mentionIds: text("mention_ids", { mode: "json" }).$type<string[]>().notNull(),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    editedAt: time("edited_at"),
+    deletedAt: time("deleted_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("comments_task").on(t.workspaceId, t.taskId, t.id),
+  ],
+)
+
+export const reactions = sqliteTable(
+  "reactions",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    commentId: text("comment_id").notNull(),
+    emoji: text("emoji").notNull(),
+    userId: text("user_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.commentId, t.emoji, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.commentId], foreignColumns: [comments.workspaceId, comments.id] }),
+  ],
+)
+
 /** The log: one row per change, numbered per workspace without gaps. */
 export const events = sqliteTable(
   "events",
@@ -197,6 +438,7 @@ export const events = sqliteTable(
   (t) => [
     primaryKey({ columns: [t.workspaceId, t.seq] }),
     uniqueIndex("events_subject_revision").on(t.workspaceId, t.subjectId, t.revision),
+    index("events_project").on(t.workspaceId, t.projectId, t.seq).where(sql`project_id is not null`),
   ],
 )
 
@@ -211,7 +453,7 @@ export const receipts = sqliteTable(
     actorId: text("actor_id").notNull(),
     key: text("key").notNull(),
     fingerprint: text("fingerprint").notNull(),
-    answer: text("answer", { enum: ["created", "created_many", "changed", "empty"] }).notNull(),
+    answer: text("answer", { enum: ["created", "created_many", "made", "changed", "empty"] }).notNull(),
     /** The answer's body when it was known before the commit; what was created is read from its events instead. */
     body: text("body", { mode: "json" }).$type<Record<string, unknown>>(),
     firstSeq: integer("first_seq").notNull(),

@@ -1,4 +1,4 @@
-import { and, eq, sql } from "drizzle-orm"
+import { and, eq, isNull, sql } from "drizzle-orm"
 import { insertRows } from "../db/rows.ts"
 import type { Ctx } from "./ctx.ts"
 import type { FieldError } from "./errors.ts"
@@ -8,7 +8,7 @@ export type Assigned = { workspaceId: string; taskId: string; userId: string; du
 /** Only members can be assigned: for anybody else `user_id` comes out null, which refuses the commit. */
 export function insertAssignees({ db, workspaceId }: Ctx, rows: Assigned[]) {
   const { members, taskAssignees } = db.tables
-  const member = sql`(select m.user_id from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${db.given("userId")})`
+  const member = sql`(select m.user_id from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${db.given("userId")} and m.removed_at is null)`
   return insertRows(db, taskAssignees, rows, { computed: { userId: member } })
 }
 
@@ -18,7 +18,7 @@ export function findMembers({ db, workspaceId }: Ctx, userIds: string[]) {
   return db.sql
     .select({ id: members.userId })
     .from(members)
-    .where(and(eq(members.workspaceId, workspaceId), db.oneOf(members.userId, userIds)))
+    .where(and(eq(members.workspaceId, workspaceId), isNull(members.removedAt), db.oneOf(members.userId, userIds)))
 }
 
 /** An error for each assignee who is no member; `at` points to what they were to be assigned to. */

@@ -1,7 +1,8 @@
 import type { Db } from "../db/db.ts"
-import type { AccessTokens, Role } from "../lib/access-token.ts"
+import type { AccessTokens } from "../lib/access-token.ts"
 import type { IdKind } from "../lib/ids.ts"
 import type { PasswordHasher } from "../lib/passwords.ts"
+import type { Role } from "../lib/roles.ts"
 import type { Sessions } from "./sessions.ts"
 
 /** What every verb needs, whoever calls it. */

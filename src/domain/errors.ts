@@ -41,3 +41,6 @@ export const notFound = (what: string) => new DomainError("not_found", `There is
 
 export const invalid = (...errors: FieldError[]) =>
   new DomainError("invalid_input", "The request is well-formed, but some of it is not as it must be", { errors })
+
+export const noLongerMember = (cause: unknown) =>
+  new DomainError("forbidden", "You are no longer a member of this workspace", { cause })

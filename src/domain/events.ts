@@ -1,26 +1,55 @@
-import { and, asc, eq, gt } from "drizzle-orm"
-import type { EventView } from "../contracts/events.ts"
+import { and, eq, isNull, sql } from "drizzle-orm"
 import { type Answer, type Change, CommitRefused, type Committed } from "../db/commit.ts"
 import type { Statement } from "../db/sql.ts"
-import type { Row } from "../db/tables.ts"
-import { rfc3339 } from "../lib/time.ts"
+import { levels } from "../lib/roles.ts"
+import { levelIn, namedLevel, rolesInOpenProjects } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError } from "./errors.ts"
-import { forbidden, type Permission, permit, rolesThatMay } from "./permissions.ts"
+import { DomainError, noLongerMember, notFound } from "./errors.ts"
+import { forbidden, levelFor, type Permission, rolesThatMay } from "./permissions.ts"
 
 export type EventType =
+  | "workspace.created"
+  | "workspace.updated"
+  | "workspace.deleted"
+  | "workspace.restored"
   | "member.added"
   | "member.updated"
+  | "member.removed"
+  | "invitation.created"
+  | "invitation.resent"
+  | "invitation.accepted"
+  | "invitation.revoked"
+  | "api_key.created"
+  | "api_key.updated"
+  | "api_key.revoked"
+  | "label.created"
+  | "label.updated"
+  | "label.deleted"
+  | "label.merged"
   | "project.created"
   | "project.updated"
   | "project.deleted"
+  | "project.member_added"
+  | "project.member_updated"
+  | "project.member_removed"
   | "task.created"
   | "task.updated"
   | "task.closed"
   | "task.reopened"
   | "task.deleted"
+  | "task.moved"
+  | "task.related"
+  | "task.unrelated"
+  | "comment.created"
+  | "comment.updated"
+  | "comment.deleted"
+  | "comment.reacted"
 
-export type DomainChange = Omit<Change, "type" | "previousProjectId"> & { type: EventType }
+export type DomainChange = Omit<Change, "type" | "previousProjectId"> & {
+  type: EventType
+  /** Where it was before, when it has moved. */
+  previousProjectId?: string | null
+}
 
 type Work = {
   /** What the actor's present role must include. */
@@ -30,31 +59,95 @@ type Work = {
   changes: DomainChange[]
   /** What a repeat of this request with its Idempotency-Key will be told. */
   answer: { kind: Answer; body?: Record<string, unknown> }
+  /** For what is done to a workspace that has been deleted. */
+  isDespiteDeletion?: boolean
+  /** For an actor whose own membership ends with it. */
+  isLeaving?: boolean
 }
 
 /**
  * Commits a verb's rows with their events and the receipt. Throws `forbidden` for an actor who has just been demoted,
- * `conflict` for a key that has just been used, and CommitRefused for what the verb itself must explain.
+ * ProjectHidden for one who does not see the project, `conflict` for a key that has just been used, and CommitRefused
+ * for what the verb itself must explain.
  */
-export async function commit(ctx: Ctx, { permission, at, rows, changes, answer }: Work): Promise<Committed> {
+export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
+  const { permission, at, rows, changes, answer, isDespiteDeletion = false, isLeaving = false } = work
+  const level = levelFor(permission)
   const { actor, workspaceId, source, idempotency } = ctx
   try {
     return await ctx.db.commit({
       id: ctx.newId("commit"),
       workspaceId,
       at,
-      actor: { id: actor.userId, source, roles: rolesThatMay(permission) },
+      actor: {
+        id: actor.userId,
+        source,
+        roles: rolesThatMay(permission),
+        access: level && { level: levels[level], openTo: rolesInOpenProjects(level) },
+        isDespiteDeletion,
+        isLeaving,
+      },
       rows,
-      changes: changes.map((change) => ({ ...change, previousProjectId: null })),
+      changes: changes.map((change) => ({ previousProjectId: null, ...change })),
       receipt: idempotency && { ...idempotency, answer: answer.kind, body: answer.body ?? null },
     })
   } catch (error) {
-    if (error instanceof CommitRefused && error.refusal.reason === "role") throw forbidden(permission)
+    if (error instanceof CommitRefused && error.refusal.reason === "role") throw await explainRole(ctx, work, error)
     if (error instanceof CommitRefused && error.refusal.reason === "receipt") {
       throw new DomainError("conflict", "A request with this Idempotency-Key has just been answered", { cause: error })
     }
     throw error
   }
+}
+
+const subjectNames: Partial<Record<Change["subject"], string>> = { apiKey: "API key" }
+
+/** Thrown for a change in a project that is not there, or that the actor does not see. */
+export class ProjectHidden extends DomainError {
+  readonly projectIds: ReadonlySet<string>
+
+  constructor(projectIds: string[], what: Change["subject"], cause: unknown) {
+    super("not_found", notFound(subjectNames[what] ?? what).message, { cause })
+    this.projectIds = new Set(projectIds)
+  }
+}
+
+/** What the actor lacked for the commit, as it stands now: one more round trip, only for those who are refused. */
+async function explainRole(ctx: Ctx, { permission, changes }: Work, refused: CommitRefused): Promise<Error> {
+  const { db, workspaceId, actor } = ctx
+  const { members, profiles, projects } = db.tables
+  const projectIds = [...new Set(changes.flatMap(({ projectId, previousProjectId }) => [projectId, previousProjectId]))]
+  const ids = projectIds.filter((id) => typeof id === "string")
+  const [[member], [profile], found] = await db.read(
+    db.sql
+      .select({ role: members.role, removedAt: members.removedAt })
+      .from(members)
+      .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId))),
+    db.sql.select({ deletedAt: profiles.deletedAt }).from(profiles).where(eq(profiles.workspaceId, workspaceId)),
+    db.sql
+      .select({
+        id: projects.id,
+        visibility: projects.visibility,
+        named: namedLevel(ctx, sql`${projects.id}`).as("named"),
+      })
+      .from(projects)
+      .where(and(eq(projects.workspaceId, workspaceId), db.oneOf(projects.id, ids), isNull(projects.deletedAt))),
+  )
+  if (!member || member.removedAt !== null) {
+    return noLongerMember(refused)
+  }
+  if (profile && profile.deletedAt !== null) {
+    return new DomainError("not_found", "This workspace has been deleted", { cause: refused })
+  }
+  const level = levelFor(permission)
+  if (!rolesThatMay(permission).includes(member.role)) return forbidden(permission)
+  if (!level) return refused
+  const reached = new Map(found.map((project) => [project.id, levelIn(member.role, project)]))
+  const hidden = ids.filter((id) => !reached.get(id))
+  if (hidden.length > 0) return new ProjectHidden(hidden, changes[0]?.subject ?? "project", refused)
+  if (ids.some((id) => (reached.get(id) ?? 0) < levels[level])) return forbidden(permission)
+  // By now they may: whoever tries again will.
+  return new CommitRefused({ reason: "row" }, refused)
 }
 
 /** Nothing changed; but a request with a key is remembered all the same. */
@@ -95,28 +188,4 @@ export function difference(before: View, after: View): { before: View; after: Vi
   )
   const pick = (view: View) => Object.fromEntries(changed.map((name) => [name, view[name]]))
   return { before: pick(before), after: pick(after) }
-}
-
-/** The log after `after`, oldest first. `next` is the last number examined. */
-export async function listEvents(
-  ctx: Ctx,
-  { after, limit }: { after: number; limit: number },
-): Promise<{ data: EventView[]; next: number }> {
-  permit(ctx, "event:read")
-  const { sql: db, tables } = ctx.db
-  const { events } = tables
-  const [rows] = await ctx.db.read(
-    db
-      .select()
-      .from(events)
-      .where(and(eq(events.workspaceId, ctx.workspaceId), gt(events.seq, after)))
-      .orderBy(asc(events.seq))
-      .limit(limit),
-  )
-  return { data: rows.map(eventView), next: rows.at(-1)?.seq ?? after }
-}
-
-function eventView(row: Row<"events">): EventView {
-  const { workspaceId: _workspace, commitId: _commit, at, ...told } = row
-  return { ...told, at: rfc3339(at) }
 }

@@ -1,14 +1,16 @@
-import { and, asc, eq, sql } from "drizzle-orm"
-import type { SignedInView, TokensView, UserView, WorkspaceView } from "../contracts/auth.ts"
+import { and, asc, eq, getTableColumns, isNull, sql } from "drizzle-orm"
+import type { SignedInView, TokensView, UserView } from "../contracts/auth.ts"
 import { isUnique, ReadOnly } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
-import { accessTokenLife, type Role } from "../lib/access-token.ts"
+import { accessTokenLife } from "../lib/access-token.ts"
 import { isCommonPassword } from "../lib/common-passwords.ts"
+import type { Role } from "../lib/roles.ts"
 import { rfc3339, second } from "../lib/time.ts"
-import type { IdentityCtx } from "./ctx.ts"
+import type { Actor, IdentityCtx } from "./ctx.ts"
 import { DomainError, type FieldError, invalid } from "./errors.ts"
 import { untilUncontested } from "./events.ts"
-import { asMember, foundWorkspace, renameMember } from "./workspaces.ts"
+import { asMember, draftWorkspace, enterWorkspaceInDirectory, foundWorkspace, workspaceView } from "./founding.ts"
+import { renameMember } from "./member-rows.ts"
 
 type User = Row<"users">
 type Workspace = Pick<Row<"workspaces">, "id" | "name" | "inboxId">
@@ -16,8 +18,6 @@ type Workspace = Pick<Row<"workspaces">, "id" | "name" | "inboxId">
 export function userView({ id, email, name, timeZone, revision, createdAt, updatedAt }: User): UserView {
   return { id, email, name, timeZone, revision, createdAt: rfc3339(createdAt), updatedAt: rfc3339(updatedAt) }
 }
-
-const workspaceView = ({ id, name, inboxId }: Workspace): WorkspaceView => ({ id, name, inboxId })
 
 // ---- register ----
 
@@ -49,19 +49,20 @@ export async function register(ctx: IdentityCtx, registration: Registration): Pr
 
 async function enterDirectory(ctx: IdentityCtx, { email, password, name }: Registration) {
   const { sql: db, tables } = ctx.db
-  const { identities, users, workspaces, memberships, userEvents } = tables
+  const { identities, users, userEvents } = tables
   const at = ctx.now()
-  const user: User = { id: ctx.newId("user"), email, name, timeZone: "UTC", revision: 1, createdAt: at, updatedAt: at }
-  const workspace = { id: ctx.newId("workspace"), name: `${name}'s workspace`, inboxId: ctx.newId("project") }
+  const times = { createdAt: at, updatedAt: at }
+  const id = ctx.newId("user")
+  const user: User = { id, email, emailVerifiedAt: null, name, timeZone: "UTC", settings: {}, revision: 1, ...times }
+  const workspace = draftWorkspace(ctx, `${name}'s workspace`)
   // Hashed before anybody knows whether the address is free: the time an answer takes does not tell.
   const secret = await ctx.hasher.hash(password)
   try {
     await ctx.db.write(
-      db.insert(identities).values({ provider: "password", subject: email, userId: user.id, secret, updatedAt: at }),
+      db.insert(identities).values({ provider: "password", subject: email, userId: id, secret, updatedAt: at }),
       db.insert(users).values(user),
-      db.insert(workspaces).values({ ...workspace, createdBy: user.id, createdAt: at }),
-      db.insert(memberships).values({ userId: user.id, workspaceId: workspace.id, createdAt: at }),
-      db.insert(userEvents).values({ userId: user.id, revision: 1, type: "user.registered", data: {}, at }),
+      ...enterWorkspaceInDirectory(ctx, id, workspace, at),
+      db.insert(userEvents).values({ userId: id, revision: 1, type: "user.registered", data: {}, at }),
     )
   } catch (error) {
     if (!isUnique(error)) throw error
@@ -69,7 +70,7 @@ async function enterDirectory(ctx: IdentityCtx, { email, password, name }: Regis
       db.select({ userId: identities.userId }).from(identities).where(isIdentity(ctx, email)),
     )
     // Our own row in the way: an earlier attempt landed and its answer was lost.
-    if (owner?.userId !== user.id) {
+    if (owner?.userId !== id) {
       const errors = [{ pointer: "/email", detail: "cannot be registered; sign in if it is yours" }]
       throw new DomainError("conflict", "This e-mail address cannot be registered", { errors, cause: error })
     }
@@ -97,42 +98,36 @@ export async function login(
     }
     if (!(await ctx.hasher.verify(password, found.secret))) throw wrongCredentials()
     if (ctx.hasher.isOutdated(found.secret)) await rehash(ctx, email, password)
-    const role = await enterWorkspace(ctx, found.user, found.workspace)
-    return signIn(ctx, found.user, found.workspace, role)
+    const { workspace, role } = await enterWorkspace(ctx, found.user, found.workspaces)
+    return signIn(ctx, found.user, workspace, role)
   })
 }
 
-/** The account behind an address, with its first workspace. */
+// A workspace that lets its member in is found among the first few: they leave the list when they end.
+const triedAtMost = 20
+
+/** The account behind an address, with its workspaces, oldest first. */
 async function findAccount(ctx: IdentityCtx, email: string) {
   const { sql: db, tables } = ctx.db
   const { identities, users, workspaces, memberships } = tables
-  const [[row]] = await ctx.db.read(
+  const owner = db.select({ userId: identities.userId }).from(identities).where(isIdentity(ctx, email))
+  const [[found], joined] = await ctx.db.read(
     db
-      .select({
-        secret: identities.secret,
-        id: users.id,
-        email: users.email,
-        name: users.name,
-        timeZone: users.timeZone,
-        revision: users.revision,
-        createdAt: users.createdAt,
-        updatedAt: users.updatedAt,
-        // Named apart, because D1's batch returns rows by column name and equal names shift the values.
-        workspaceId: sql<string>`${workspaces.id}`.as("workspace_id"),
-        workspaceName: sql<string>`${workspaces.name}`.as("workspace_name"),
-        inboxId: workspaces.inboxId,
-      })
+      .select({ secret: identities.secret, ...getTableColumns(users) })
       .from(identities)
       .innerJoin(users, eq(users.id, identities.userId))
-      .innerJoin(memberships, eq(memberships.userId, users.id))
+      .where(isIdentity(ctx, email)),
+    db
+      .select({ id: workspaces.id, name: workspaces.name, inboxId: workspaces.inboxId })
+      .from(memberships)
       .innerJoin(workspaces, eq(workspaces.id, memberships.workspaceId))
-      .where(isIdentity(ctx, email))
-      .orderBy(asc(memberships.createdAt))
-      .limit(1),
+      .where(and(eq(memberships.userId, sql`(${owner})`), isNull(workspaces.deletedAt)))
+      .orderBy(asc(memberships.createdAt), asc(workspaces.id))
+      .limit(triedAtMost),
   )
-  if (!row) return null
-  const { secret, workspaceId, workspaceName, inboxId, ...user } = row
-  return { secret, user, workspace: { id: workspaceId, name: workspaceName, inboxId } }
+  if (!found) return null
+  const { secret, ...user } = found
+  return { secret, user, workspaces: joined }
 }
 
 /** Brings the hash up to today's parameters. */
@@ -153,32 +148,51 @@ async function unlessReadOnly(work: Promise<void>): Promise<void> {
   }
 }
 
-/** The user's role, after repairing what a crash between directory and workspace may have left undone. */
-function enterWorkspace(ctx: IdentityCtx, user: User, workspace: Workspace): Promise<Role> {
+/**
+ * The first workspace that has the user as a member, with what a crash between directory and workspace left undone. Who
+ * is in none any more gets one of their own.
+ */
+async function enterWorkspace(ctx: IdentityCtx, user: User, workspaces: Workspace[]) {
+  for (const workspace of workspaces) {
+    const role = await enter(ctx, user, workspace)
+    if (role) return { workspace, role }
+  }
+  const workspace = draftWorkspace(ctx, `${user.name}'s workspace`)
+  await ctx.db.write(...enterWorkspaceInDirectory(ctx, user.id, workspace, ctx.now()))
+  await foundWorkspace(ctx, user, workspace)
+  return { workspace, role: "owner" as const }
+}
+
+/** The user's role in a workspace; null for one that has removed them or been deleted. */
+function enter(ctx: IdentityCtx, user: User, workspace: Workspace): Promise<Role | null> {
   return untilUncontested(async () => {
-    const { member, isFounded } = await findMember(ctx, user.id, workspace.id)
+    const { member, isFounded, isDeleted } = await findMember(ctx, user.id, workspace.id)
+    if (isDeleted) return null
     if (member) {
+      if (member.removedAt !== null) return null
       if (member.name !== user.name) await unlessReadOnly(renameMember(asMember(ctx, member), member, user.name))
       return member.role
     }
-    if (isFounded) throw new DomainError("forbidden", "You are no longer a member of this workspace")
+    if (isFounded) return null
     await foundWorkspace(ctx, user, workspace)
     return "owner"
   })
 }
 
-/** The membership, and whether the workspace has had its first commit. */
+/** The membership, whether the workspace has had its first commit, and whether it is no more. */
 async function findMember(ctx: IdentityCtx, userId: string, workspaceId: string) {
   const { sql: db, tables } = ctx.db
-  const { members, heads } = tables
-  const [[member], [head]] = await ctx.db.read(
+  const { members, heads, profiles } = tables
+  const [[member], [head], [profile]] = await ctx.db.read(
     db
       .select()
       .from(members)
       .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, userId))),
     db.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
+    db.select({ deletedAt: profiles.deletedAt }).from(profiles).where(eq(profiles.workspaceId, workspaceId)),
   )
-  return { member: member ?? null, isFounded: head !== undefined }
+  const isDeleted = profile !== undefined && profile.deletedAt !== null
+  return { member: member ?? null, isFounded: head !== undefined, isDeleted }
 }
 
 async function signIn(ctx: IdentityCtx, user: User, workspace: Workspace, role: Role): Promise<SignedInView> {
@@ -206,7 +220,18 @@ export async function refresh(ctx: IdentityCtx, refreshToken: string): Promise<T
   const refused = () => new DomainError("unauthenticated", "This refresh token is not valid (any more)")
   const grant = await ctx.sessions.rotate(refreshToken)
   if (!grant) throw refused()
-  const { member } = await findMember(ctx, grant.userId, grant.workspaceId)
-  if (!member) throw refused()
+  const { member, isDeleted } = await findMember(ctx, grant.userId, grant.workspaceId)
+  if (!member || member.removedAt !== null || isDeleted) throw refused()
+  return issueTokens(ctx, grant, member.role)
+}
+
+/** Moves the actor's device to another of their workspaces: new tokens, and the refresh token of before is used up. */
+export async function switchWorkspace(ctx: IdentityCtx, actor: Actor, workspaceId: string): Promise<TokensView> {
+  const { member, isDeleted } = await findMember(ctx, actor.userId, workspaceId)
+  if (!member || member.removedAt !== null || isDeleted) {
+    throw invalid({ pointer: "/workspaceId", detail: "There is no such workspace of yours" })
+  }
+  const grant = await ctx.sessions.move(actor.userId, actor.sessionId, workspaceId)
+  if (!grant) throw new DomainError("unauthenticated", "This session has ended")
   return issueTokens(ctx, grant, member.role)
 }

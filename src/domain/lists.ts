@@ -6,6 +6,9 @@ import { invalid } from "./errors.ts"
 
 export type Direction = "asc" | "desc"
 
+/** What a list may examine in all, the page itself not counted. */
+export const examinedRows = 1_000
+
 /** `-due` → due, descending. */
 export function parseSort<Sort extends string>(sort: Sort | `-${Sort}`): { by: Sort; direction: Direction } {
   return sort.startsWith("-")

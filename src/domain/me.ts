@@ -8,10 +8,10 @@ import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commitNothing, difference, untilUncontested } from "./events.ts"
 import { userView } from "./identity.ts"
+import { renameMember } from "./member-rows.ts"
 import { permit } from "./permissions.ts"
 import { findReplay } from "./receipts.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
-import { renameMember } from "./workspaces.ts"
 
 type User = Row<"users">
 type MeView = z.output<typeof Me>

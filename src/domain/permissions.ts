@@ -1,28 +1,49 @@
-import type { Role } from "../lib/access-token.ts"
+import type { Level, Role } from "../lib/roles.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError } from "./errors.ts"
 
-const everyone = ["owner", "admin", "member"] as const
+type Rule = { roles: readonly Role[]; level: Level | null }
 
-/** Who may do what. A guest sees only projects that name them, which none can yet: so a guest may nothing here. */
+const admins = ["owner", "admin"] as const
+const members = ["owner", "admin", "member"] as const
+const everybody = ["owner", "admin", "member", "guest"] as const
+
+/** What whoever holds one of the roles may do. `level`: what it also takes in the project that it is done in. */
+const may = (roles: readonly Role[], level: Level | null = null): Rule => ({ roles, level })
+
+/** Who may do what. Projects are open or private, and a guest has only those that name them: access.ts says how. */
 export const permissions = {
-  "event:read": everyone,
-  "project:read": everyone,
-  "project:manage": everyone,
-  "task:read": everyone,
-  "task:write": everyone,
-  "task:close": everyone,
-  "profile:write": ["owner", "admin", "member", "guest"],
-} as const satisfies Record<string, readonly Role[]>
+  "workspace:read": may(everybody),
+  "workspace:manage": may(admins),
+  "workspace:own": may(["owner"]),
+  "member:read": may(members),
+  "member:manage": may(admins),
+  "event:read": may(everybody),
+  "project:read": may(everybody, "view"),
+  "project:create": may(members),
+  "project:manage": may(members, "manage"),
+  "task:read": may(everybody, "view"),
+  "task:write": may(everybody, "edit"),
+  "task:close": may(everybody, "complete"),
+  "comment:write": may(everybody, "comment"),
+  "label:read": may(everybody),
+  "label:manage": may(members),
+  "key:manage": may(members),
+  "profile:write": may(everybody),
+} as const satisfies Record<string, Rule>
 
 export type Permission = keyof typeof permissions
+export const allPermissions = Object.keys(permissions) as [Permission, ...Permission[]]
 
-export const rolesThatMay = (permission: Permission): readonly Role[] => permissions[permission]
+export const rolesThatMay = (permission: Permission): readonly Role[] => permissions[permission].roles
 
-/** The first line of every verb. */
-export function permit(ctx: Ctx, permission: Permission): void {
+/** The level in a project that a permission takes; null for what is done in no project. */
+export const levelFor = (permission: Permission): Level | null => permissions[permission].level
+
+/** The first line of every verb. Throws `forbidden`. */
+export function permit(ctx: Pick<Ctx, "actor">, permission: Permission): void {
   if (!rolesThatMay(permission).includes(ctx.actor.role)) throw forbidden(permission)
 }
 
 export const forbidden = (permission: Permission) =>
-  new DomainError("forbidden", `Your role does not include ${permission}`)
+  new DomainError("forbidden", `You may not do this here: it takes ${permission}`)

@@ -1,29 +1,31 @@
-import { and, eq, isNull, sql } from "drizzle-orm"
-import type { ProjectView, projectSorts } from "../contracts/projects.ts"
+import { and, eq, getTableColumns, isNull, sql } from "drizzle-orm"
+import type { NewProjectInput, ProjectPatchInput, ProjectView } from "../contracts/projects.ts"
 import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Row } from "../db/tables.ts"
 import { idPattern } from "../lib/ids.ts"
+import { levels } from "../lib/roles.ts"
 import { rfc3339 } from "../lib/time.ts"
+import { expectAccess, namedLevel, type Visibility } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError, notFound } from "./errors.ts"
+import { DomainError, noLongerMember, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
-import { beyond, cutPage, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
-import { permit } from "./permissions.ts"
+import { type Permission, permit } from "./permissions.ts"
+import { nameToProject } from "./project-members.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
 type Project = Row<"projects">
 
 export function projectView(project: Project): ProjectView {
-  const { id, key, name, description, isInbox, revision, createdBy, createdAt, updatedAt } = project
+  const { id, key, name, description, visibility, isInbox, revision, createdBy, createdAt, updatedAt } = project
   const times = { createdAt: rfc3339(createdAt), updatedAt: rfc3339(updatedAt) }
-  return { id, key, name, description, isInbox, revision, createdBy, ...times }
+  return { id, key, name, description, visibility, isInbox, revision, createdBy, ...times }
 }
 
 /** A project as it is before it is written; its key is chosen in the commit, so it is not known yet. */
 export function draftProject(
   { id, workspaceId, createdBy, at }: { id: string; workspaceId: string; createdBy: string; at: number },
-  content: { name: string; description: string; isInbox: boolean },
+  content: { name: string; description: string; visibility: Visibility; isInbox: boolean },
 ): Project {
   const counters = { taskCounter: 0, revision: 1, deletedAt: null }
   return { workspaceId, id, key: "", ...content, ...counters, createdBy, createdAt: at, updatedAt: at }
@@ -74,26 +76,32 @@ export function insertProject({ db }: Pick<Ctx, "db">, project: Project, candida
 
 export async function createProject(
   ctx: Ctx,
-  { name, description, key }: { name: string; description: string; key?: string | undefined },
+  { name, description, visibility, key }: NewProjectInput,
 ): Promise<ProjectView> {
-  permit(ctx, "project:manage")
+  permit(ctx, "project:create")
   const at = ctx.now()
   const id = ctx.newId("project")
   const draft = draftProject(
     { id, workspaceId: ctx.workspaceId, createdBy: ctx.actor.userId, at },
-    { name, description, isInbox: false },
+    { name, description, visibility, isInbox: false },
   )
   try {
     const { subjects } = await commit(ctx, {
-      permission: "project:manage",
+      permission: "project:create",
       at,
-      rows: [insertProject(ctx, draft, key ? [key] : keyCandidates(name, id))],
+      rows: [
+        insertProject(ctx, draft, key ? [key] : keyCandidates(name, id)),
+        // Whoever creates a project manages it.
+        nameToProject(ctx, { projectId: id, userId: ctx.actor.userId, level: levels.manage, createdAt: at }),
+      ],
       changes: [projectCreated(draft)],
       answer: { kind: "created" },
     })
     return projectView({ ...draft, key: subjects[0]?.key ?? "" })
   } catch (error) {
     if (error instanceof CommitRefused && error.refusal.reason === "not_null") {
+      // Nobody but a member can be named to it.
+      if (error.refusal.table !== "projects") throw noLongerMember(error)
       const errors = [{ pointer: "/key", detail: "belongs to another project of this workspace" }]
       throw new DomainError("conflict", `The key ${key} is taken`, { errors, cause: error })
     }
@@ -106,31 +114,41 @@ function isHere({ db, workspaceId }: Ctx, id: string) {
   return and(eq(projects.workspaceId, workspaceId), eq(projects.id, id), isNull(projects.deletedAt))
 }
 
-async function getProjectRow(ctx: Ctx, id: string): Promise<Project> {
+/** A project that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */
+export async function getProjectRow(ctx: Ctx, id: string, permission: Permission): Promise<Project> {
+  permit(ctx, permission)
   if (!idPattern("project").test(id)) throw notFound("project")
-  const [[project]] = await ctx.db.read(ctx.db.sql.select().from(ctx.db.tables.projects).where(isHere(ctx, id)))
-  if (!project) throw notFound("project")
+  const { db } = ctx
+  const { projects } = db.tables
+  const named = namedLevel(ctx, sql`${projects.id}`).as("named_level")
+  const [[row]] = await db.read(
+    db.sql
+      .select({ ...getTableColumns(projects), named })
+      .from(projects)
+      .where(isHere(ctx, id)),
+  )
+  if (!row) throw notFound("project")
+  expectAccess(ctx, permission, row, "project")
+  const { named: _named, ...project } = row
   return project
 }
 
 export async function getProject(ctx: Ctx, id: string): Promise<ProjectView> {
-  permit(ctx, "project:read")
-  return projectView(await getProjectRow(ctx, id))
+  return projectView(await getProjectRow(ctx, id, "project:read"))
 }
 
 export async function updateProject(
   ctx: Ctx,
   id: string,
-  patch: { name?: string | undefined; description?: string | undefined },
+  patch: ProjectPatchInput,
   expected: Expected,
 ): Promise<ProjectView> {
-  permit(ctx, "project:manage")
   return untilUncontested(async () => {
-    const before = await getProjectRow(ctx, id)
+    const before = await getProjectRow(ctx, id, "project:manage")
     expectRevision(expected, before.revision)
     const at = ctx.now()
-    const { name = before.name, description = before.description } = patch
-    const after = { ...before, name, description, updatedAt: at, revision: before.revision + 1 }
+    const { name = before.name, description = before.description, visibility = before.visibility } = patch
+    const after = { ...before, name, description, visibility, updatedAt: at, revision: before.revision + 1 }
     const data = difference(projectView(before), projectView(after))
     if (Object.keys(data.after).length === 0) {
       await commitNothing(ctx, "project:manage", { kind: "changed", body: projectView(before) })
@@ -139,8 +157,8 @@ export async function updateProject(
     await commit(ctx, {
       permission: "project:manage",
       at,
-      rows: [replaceProject(ctx, before, { name, description, updatedAt: at })],
-      changes: [changeOf(before, "project.updated", data)],
+      rows: [replaceProject(ctx, before, { name, description, visibility, updatedAt: at })],
+      changes: [changeOfProject(before, "project.updated", data)],
       answer: { kind: "changed", body: projectView(after) },
     })
     return projectView(after)
@@ -149,9 +167,8 @@ export async function updateProject(
 
 /** Deletes a project and so hides its tasks: one event, whatever their number. */
 export async function deleteProject(ctx: Ctx, id: string, expected: Expected): Promise<void> {
-  permit(ctx, "project:manage")
   await untilUncontested(async () => {
-    const before = await getProjectRow(ctx, id)
+    const before = await getProjectRow(ctx, id, "project:manage")
     expectRevision(expected, before.revision)
     if (before.isInbox) throw new DomainError("conflict", "The Inbox cannot be deleted")
     const at = ctx.now()
@@ -159,13 +176,13 @@ export async function deleteProject(ctx: Ctx, id: string, expected: Expected): P
       permission: "project:manage",
       at,
       rows: [replaceProject(ctx, before, { deletedAt: at, updatedAt: at })],
-      changes: [changeOf(before, "project.deleted", { before: projectView(before), after: null })],
+      changes: [changeOfProject(before, "project.deleted", { before: projectView(before), after: null })],
       answer: { kind: "empty" },
     })
   })
 }
 
-function replaceProject(ctx: Ctx, before: Project, set: Partial<Project>) {
+export function replaceProject(ctx: Ctx, before: Project, set: Partial<Project>) {
   const { projects } = ctx.db.tables
   return ctx.db.sql
     .update(projects)
@@ -173,7 +190,11 @@ function replaceProject(ctx: Ctx, before: Project, set: Partial<Project>) {
     .where(and(isHere(ctx, before.id), eq(projects.revision, before.revision)))
 }
 
-const changeOf = (before: Project, type: DomainChange["type"], data: DomainChange["data"]): DomainChange => ({
+export const changeOfProject = (
+  before: Project,
+  type: DomainChange["type"],
+  data: DomainChange["data"],
+): DomainChange => ({
   type,
   subject: "project",
   subjectId: before.id,
@@ -181,35 +202,3 @@ const changeOf = (before: Project, type: DomainChange["type"], data: DomainChang
   projectId: before.id,
   data,
 })
-
-type Sort = (typeof projectSorts)[number]
-type ProjectQuery = { sort: Sort | `-${Sort}`; limit: number; cursor?: string | undefined }
-
-export async function listProjects(
-  ctx: Ctx,
-  { sort, limit, cursor }: ProjectQuery,
-): Promise<{ data: ProjectView[]; next: string | null; seq: number }> {
-  permit(ctx, "project:read")
-  const { by, direction } = parseSort<Sort>(sort)
-  const list = `${ctx.workspaceId} projects ${sort}`
-  const place = parseCursor(list, by === "created" ? "string" : "number", cursor)
-  const { db } = ctx
-  const { projects, heads } = db.tables
-  const order: Order = { key: by === "created" ? null : sql`${projects.updatedAt}`, id: sql`${projects.id}`, direction }
-  const [rows, [head]] = await db.read(
-    db.sql
-      .select()
-      .from(projects)
-      .where(and(eq(projects.workspaceId, ctx.workspaceId), isNull(projects.deletedAt), beyond(order, place)))
-      .orderBy(orderBy(order))
-      .limit(limit + 1),
-    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId)),
-  )
-  const placed = rows.map((row) => ({ ...row, k: by === "created" ? row.id : row.updatedAt, isBoundary: 0 }))
-  const page = cutPage(placed, limit, direction)
-  return {
-    data: page.rows.map(projectView),
-    next: page.next && formatCursor(list, page.next),
-    seq: head?.seq ?? 0,
-  }
-}

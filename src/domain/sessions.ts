@@ -24,6 +24,8 @@ export type Sessions = {
   open(session: NewSession): Promise<Grant>
   /** Exchanges a refresh token for the next one. Null for one that is foreign, used up, expired or revoked. */
   rotate(refreshToken: string): Promise<Grant | null>
+  /** Gives a session another workspace, and its next refresh token. Null for one that has ended. */
+  move(userId: string, sessionId: string, workspaceId: string): Promise<Grant | null>
   list(userId: string): Promise<SessionInfo[]>
   /** Whether there was such a session. */
   end(userId: string, sessionId: string): Promise<boolean>

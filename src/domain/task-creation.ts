@@ -7,7 +7,7 @@ import { positionAtEnd } from "../lib/positions.ts"
 import { findMembers, insertAssignees, strangers } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { type FieldError, invalid } from "./errors.ts"
-import { commit, type DomainChange, untilUncontested } from "./events.ts"
+import { commit, type DomainChange, ProjectHidden, untilUncontested } from "./events.ts"
 import { permit } from "./permissions.ts"
 import { dueSort, type Task, taskView, whenColumns } from "./task-rows.ts"
 
@@ -47,7 +47,8 @@ async function createAll(
       return drafts.map((draft) => taskView({ ...draft, key: keys.get(draft.id) ?? "" }))
     } catch (error) {
       // Where the commit stumbled is asked for only now; if all is there after all, it was a race.
-      if (error instanceof CommitRefused) await explainRefusedTasks(ctx, inputs, pointer)
+      const hidden = error instanceof ProjectHidden ? error.projectIds : new Set<string>()
+      if (error instanceof CommitRefused || hidden.size > 0) await explainRefusedTasks(ctx, inputs, pointer, hidden)
       throw error
     }
   })
@@ -135,7 +136,12 @@ function taskCreated(draft: Draft): DomainChange {
 }
 
 /** Throws `invalid_input` naming every project, parent and assignee that is not there. */
-async function explainRefusedTasks(ctx: Ctx, inputs: NewTaskInput[], pointer: string): Promise<void> {
+async function explainRefusedTasks(
+  ctx: Ctx,
+  inputs: NewTaskInput[],
+  pointer: string,
+  hidden: ReadonlySet<string>,
+): Promise<void> {
   const { sql: db, tables, oneOf } = ctx.db
   const { projects, tasks } = tables
   const parentIds = inputs.flatMap(({ parentId }) => parentId ?? [])
@@ -168,7 +174,8 @@ async function explainRefusedTasks(ctx: Ctx, inputs: NewTaskInput[], pointer: st
 
   const errors = inputs.flatMap((input, index): FieldError[] => {
     const at = pointer.replace("{}", String(index))
-    if (!projectIds.has(input.projectId)) return [{ pointer: `${at}/projectId`, detail: "There is no such project" }]
+    const isHidden = hidden.has(input.projectId) || !projectIds.has(input.projectId)
+    if (isHidden) return [{ pointer: `${at}/projectId`, detail: "There is no such project" }]
     const parent = input.parentId && projectOfParent.get(input.parentId) !== input.projectId
     return [
       ...(parent ? [{ pointer: `${at}/parentId`, detail: "There is no such task in this project" }] : []),

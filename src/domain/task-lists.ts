@@ -3,9 +3,10 @@ import type { TaskAnswerView, TaskQueryInput, taskSorts } from "../contracts/tas
 import type { Scan } from "../db/scan.ts"
 import { idPattern } from "../lib/ids.ts"
 import { startOfDate } from "../lib/time.ts"
+import { andVisible } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { type DomainError, invalid, notFound } from "./errors.ts"
-import { beyond, cutPage, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
+import { beyond, cutPage, examinedRows, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { projectedView, taskSelection } from "./task-rows.ts"
 
@@ -115,9 +116,6 @@ export async function listProjectTasks(ctx: Ctx, projectId: string, query: TaskQ
 
 // ---- the scan ----
 
-/** What a list may examine in all, the page itself not counted. */
-export const examinedRows = 1_000
-
 // An entry is read once for the page and once for the boundary; the list of an assignee also joins the task each time.
 const readsPerEntry = { workspace: 2, project: 2, parent: 2, assignee: 3 } as const
 
@@ -189,13 +187,14 @@ function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null
       ),
     (kind === "workspace" || kind === "assignee") &&
       isFound(
-        sql`${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = entry.project_id and p.deleted_at is null`,
+        sql`${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = entry.project_id and p.deleted_at is null ${andVisible(ctx)}`,
       ),
   ].filter(isCondition)
   const conditions = [...plain, ...lookups]
   return {
     condition: conditions.length > 0 ? sql.join(conditions, sql` and `) : null,
-    reads: lookups.length,
+    // Of a project that is not open to everybody, it is also asked who is named there.
+    reads: lookups.length + (ctx.actor.role === "owner" ? 0 : 1),
   }
 }
 
@@ -212,10 +211,10 @@ function presenceOf(ctx: Ctx, { project, parent, assignee }: Pick<Filters, Named
   const isThere = (found: SQL) => sql<number>`exists (select 1 from ${found})`
   const ofWorkspace = sql`where x.workspace_id = ${ctx.workspaceId}`
   const ofLiveProject = isFound(
-    sql`${projects} p where p.workspace_id = x.workspace_id and p.id = x.project_id and p.deleted_at is null`,
+    sql`${projects} p where p.workspace_id = x.workspace_id and p.id = x.project_id and p.deleted_at is null ${andVisible(ctx)}`,
   )
   const lookups = {
-    project: sql`${projects} x ${ofWorkspace} and x.id = ${project} and x.deleted_at is null`,
+    project: sql`${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = ${project} and p.deleted_at is null ${andVisible(ctx)}`,
     parent: sql`${tasks} x ${ofWorkspace} and x.id = ${parent} and x.deleted_at is null and ${ofLiveProject}`,
     assignee: sql`${members} x ${ofWorkspace} and x.user_id = ${assignedTo(ctx, assignee)}`,
   }

@@ -3,11 +3,12 @@ import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "
 import { CommitRefused } from "../db/commit.ts"
 import type { Statement } from "../db/sql.ts"
 import { idPattern } from "../lib/ids.ts"
+import { accessTo, andVisible, expectAccess } from "./access.ts"
 import { findMembers, insertAssignees, strangers } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { invalid, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, type EventType, untilUncontested } from "./events.ts"
-import { permit } from "./permissions.ts"
+import { type Permission, permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { dueSort, projectedView, type Task, taskSelection, taskView, whenColumns, wholeTask } from "./task-rows.ts"
 
@@ -37,10 +38,11 @@ export function changeType(before: Pick<Task, "status">, after: Pick<Task, "stat
   return "task.updated"
 }
 
-function isHere({ db, workspaceId }: Ctx, idOrKey: string): SQL | undefined {
+function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
+  const { db, workspaceId } = ctx
   const { tasks, projects } = db.tables
   const named = idPattern("task").test(idOrKey) ? eq(tasks.id, idOrKey) : eq(tasks.key, idOrKey)
-  const projectIsHere = sql`exists (select 1 from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null)`
+  const projectIsHere = sql`exists (select 1 from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null ${andVisible(ctx)})`
   return and(eq(tasks.workspaceId, workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
 }
 
@@ -68,12 +70,22 @@ export async function viewTask(
   return { task: projectedView(row, projection), revision: row.revision, seq: heading[0]?.seq ?? null }
 }
 
-async function getTask(ctx: Ctx, idOrKey: string): Promise<Task> {
+/** A task that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */
+export async function getTask(ctx: Ctx, idOrKey: string, permission: Permission): Promise<Task> {
+  permit(ctx, permission)
   mustNameTask(idOrKey)
   const { db } = ctx
-  const [[row]] = await db.read(db.sql.select(wholeTask(db)).from(db.tables.tasks).where(isHere(ctx, idOrKey)))
+  const { tasks } = db.tables
+  const [[row]] = await db.read(
+    db.sql
+      .select({ ...wholeTask(db), ...accessTo(ctx, sql`${tasks.projectId}`) })
+      .from(tasks)
+      .where(isHere(ctx, idOrKey)),
+  )
   if (!row) throw notFound("task")
-  return { ...row, assigneeIds: JSON.parse(row.assigneeIds) as string[] }
+  const { visibility, named, ...task } = row
+  expectAccess(ctx, permission, { visibility, named }, "task")
+  return { ...task, assigneeIds: JSON.parse(task.assigneeIds) as string[] }
 }
 
 export async function updateTask(
@@ -82,19 +94,16 @@ export async function updateTask(
   patch: TaskPatchInput,
   expected: Expected,
 ): Promise<TaskView> {
-  permit(ctx, "task:write")
   return change(ctx, idOrKey, expected, "task:write", () => patch)
 }
 
 /** Marks a task as done. Closing a closed task changes nothing. */
 export async function closeTask(ctx: Ctx, idOrKey: string, expected: Expected): Promise<TaskView> {
-  permit(ctx, "task:close")
   return change(ctx, idOrKey, expected, "task:close", () => ({ status: "done" }))
 }
 
 /** Makes a done or cancelled task one to do. An open one stays as it is. */
 export async function reopenTask(ctx: Ctx, idOrKey: string, expected: Expected): Promise<TaskView> {
-  permit(ctx, "task:close")
   return change(ctx, idOrKey, expected, "task:close", (task) => (isClosed(task) ? { status: "todo" } : {}))
 }
 
@@ -106,7 +115,7 @@ function change(
   decide: (task: Task) => TaskPatchInput,
 ): Promise<TaskView> {
   return untilUncontested(async () => {
-    const before = await getTask(ctx, idOrKey)
+    const before = await getTask(ctx, idOrKey, permission)
     expectRevision(expected, before.revision)
     const after = applyPatch(before, decide(before), ctx.now())
     const data = difference(taskView(before), taskView(after))
@@ -137,7 +146,8 @@ async function save(
   } catch (error) {
     if (error instanceof CommitRefused && error.refusal.reason === "not_null") {
       const [rows] = await ctx.db.read(findMembers(ctx, after.assigneeIds))
-      throw invalid(...strangers(after.assigneeIds, new Set(rows.map(({ id }) => id)), ""))
+      const known = new Set([...before.assigneeIds, ...rows.map(({ id }) => id)])
+      throw invalid(...strangers(after.assigneeIds, known, ""))
     }
     throw error
   }
@@ -154,31 +164,26 @@ function replaceTask(ctx: Ctx, before: Task, after: Task) {
     .where(and(isHere(ctx, before.id), eq(tasks.revision, before.revision)))
 }
 
+/** Adds who is new and takes off who is not there any more: somebody who has left the workspace may stay assigned. */
 function replaceAssignees(ctx: Ctx, before: Task, after: Task): Statement[] {
-  const { sql: db, tables } = ctx.db
-  const { taskAssignees } = tables
-  const ofTask = and(eq(taskAssignees.workspaceId, ctx.workspaceId), eq(taskAssignees.taskId, before.id))
-  if (before.assigneeIds.join() === after.assigneeIds.join()) {
-    const moved = after.dueSort !== before.dueSort && before.assigneeIds.length > 0
-    return moved ? [db.update(taskAssignees).set({ dueSort: after.dueSort }).where(ofTask)] : []
-  }
-  const rows = after.assigneeIds.map((userId) => ({
-    workspaceId: ctx.workspaceId,
-    taskId: before.id,
-    userId,
-    dueSort: after.dueSort,
-  }))
+  const { db, workspaceId } = ctx
+  const { taskAssignees } = db.tables
+  const ofTask = and(eq(taskAssignees.workspaceId, workspaceId), eq(taskAssignees.taskId, before.id))
+  const added = after.assigneeIds.filter((id) => !before.assigneeIds.includes(id))
+  const gone = before.assigneeIds.filter((id) => !after.assigneeIds.includes(id))
+  const isMoved = after.dueSort !== before.dueSort && before.assigneeIds.length > gone.length
+  const rows = added.map((userId) => ({ workspaceId, taskId: before.id, userId, dueSort: after.dueSort }))
   return [
-    ...(before.assigneeIds.length > 0 ? [db.delete(taskAssignees).where(ofTask)] : []),
+    ...(gone.length > 0 ? [db.sql.delete(taskAssignees).where(and(ofTask, db.oneOf(taskAssignees.userId, gone)))] : []),
+    ...(isMoved ? [db.sql.update(taskAssignees).set({ dueSort: after.dueSort }).where(ofTask)] : []),
     ...(rows.length > 0 ? [insertAssignees(ctx, rows)] : []),
   ]
 }
 
 /** Hides a task. Its subtasks stay, with a parent that is no longer there. */
 export async function deleteTask(ctx: Ctx, idOrKey: string, expected: Expected): Promise<void> {
-  permit(ctx, "task:write")
   await untilUncontested(async () => {
-    const before = await getTask(ctx, idOrKey)
+    const before = await getTask(ctx, idOrKey, "task:write")
     expectRevision(expected, before.revision)
     const at = ctx.now()
     const after = { ...before, assigneeIds: [], updatedAt: at, revision: before.revision + 1, deletedAt: at }

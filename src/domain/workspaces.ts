@@ -1,102 +1,203 @@
-import { and, eq } from "drizzle-orm"
-import { CommitRefused } from "../db/commit.ts"
+import { and, asc, eq } from "drizzle-orm"
+import type { ListedWorkspaceView } from "../contracts/workspaces.ts"
 import type { Row } from "../db/tables.ts"
-import type { Role } from "../lib/access-token.ts"
-import type { Base, Ctx } from "./ctx.ts"
-import { commit } from "./events.ts"
-import { draftProject, insertProject, projectCreated } from "./projects.ts"
+import { idPattern } from "../lib/ids.ts"
+import type { Role } from "../lib/roles.ts"
+import { day, rfc3339, rfc3339OrNull } from "../lib/time.ts"
+import type { Ctx } from "./ctx.ts"
+import { DomainError, notFound } from "./errors.ts"
+import { commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
+import { workspaceView } from "./founding.ts"
+import { permit } from "./permissions.ts"
+import { type Expected, expectRevision } from "./revisions.ts"
 
-type Member = Row<"members">
-type Founder = { id: string; name: string }
+type Profile = Row<"profiles">
 
-/** A `Ctx` for a user who has just proved who they are. */
-export const asMember = (
-  base: Base,
-  { userId, workspaceId, role }: { userId: string; workspaceId: string; role: Role },
-): Ctx => ({
-  db: base.db,
-  now: base.now,
-  newId: base.newId,
-  actor: { userId, role, sessionId: "" },
-  workspaceId,
-  source: "api",
-  idempotency: null,
-})
+/** How long a deleted workspace can be restored. */
+export const deletionGrace = 30 * day
 
-/** The first commit of a workspace: its owner and their Inbox. Doing it again changes nothing. */
-export async function foundWorkspace(
-  base: Base,
-  founder: Founder,
-  workspace: { id: string; inboxId: string },
-): Promise<void> {
-  const ctx = asMember(base, { userId: founder.id, workspaceId: workspace.id, role: "owner" })
-  const at = ctx.now()
-  const row = { workspaceId: workspace.id, userId: founder.id, role: "owner", name: founder.name } as const
-  const inbox = draftProject(
-    { id: workspace.inboxId, workspaceId: workspace.id, createdBy: founder.id, at },
-    { name: "Inbox", description: "", isInbox: true },
+// ---- mine ----
+
+// Somebody who is in more than this is served by search, not by a menu.
+const listedAtMost = 200
+
+/** The workspaces that the actor belongs to, the deleted ones among them as long as they can be restored. */
+export async function listWorkspaces(ctx: Ctx): Promise<ListedWorkspaceView[]> {
+  const { db, actor } = ctx
+  const { workspaces, memberships } = db.tables
+  const [rows] = await db.read(
+    db.sql
+      .select({
+        id: workspaces.id,
+        name: workspaces.name,
+        inboxId: workspaces.inboxId,
+        joinedAt: memberships.createdAt,
+        deletedAt: workspaces.deletedAt,
+      })
+      .from(memberships)
+      .innerJoin(workspaces, eq(workspaces.id, memberships.workspaceId))
+      .where(eq(memberships.userId, actor.userId))
+      .orderBy(asc(memberships.workspaceId))
+      .limit(listedAtMost),
   )
-  try {
-    await commit(ctx, {
-      permission: "profile:write",
-      at,
-      rows: [
-        ctx.db.sql.insert(ctx.db.tables.members).values({ ...row, revision: 1, createdAt: at, updatedAt: at }),
-        insertProject(ctx, inbox, ["INBOX"]),
-      ],
-      changes: [
-        {
-          type: "member.added",
-          subject: "member",
-          subjectId: founder.id,
-          revision: 1,
-          projectId: null,
-          data: { before: null, after: { name: founder.name, role: "owner" } },
-        },
-        projectCreated(inbox),
-      ],
-      answer: { kind: "empty" },
-    })
-  } catch (error) {
-    const isFounded = error instanceof CommitRefused && error.refusal.reason === "unique"
-    if (!isFounded) throw error
-  }
+  const since = ctx.now() - deletionGrace
+  return rows
+    .filter(({ deletedAt }) => deletedAt === null || deletedAt > since)
+    .map(({ joinedAt, deletedAt, ...workspace }) => ({
+      ...workspaceView(workspace),
+      isActive: workspace.id === ctx.workspaceId,
+      joinedAt: rfc3339(joinedAt),
+      deletedAt: rfc3339OrNull(deletedAt),
+    }))
 }
 
-/** Gives a member another name in their workspace. */
-export async function renameMember(
+// ---- rename, delete, restore ----
+
+// The right to these is the workspace's to tell, so its commit comes first and the directory follows. A directory that
+// was left behind is set right by the next who does it, and misleads nobody: it names, and it does not decide.
+
+async function getProfile(ctx: Ctx): Promise<Profile> {
+  const { profiles } = ctx.db.tables
+  const [[profile]] = await ctx.db.read(
+    ctx.db.sql.select().from(profiles).where(eq(profiles.workspaceId, ctx.workspaceId)),
+  )
+  if (!profile) throw notFound("workspace")
+  return profile
+}
+
+function replaceProfile({ db, workspaceId }: Ctx, before: Profile, set: Partial<Profile>) {
+  const { profiles } = db.tables
+  return db.sql
+    .update(profiles)
+    .set({ ...set, revision: before.revision + 1 })
+    .where(and(eq(profiles.workspaceId, workspaceId), eq(profiles.revision, before.revision)))
+}
+
+const changeOfProfile = (before: Profile, type: DomainChange["type"], data: DomainChange["data"]): DomainChange => ({
+  type,
+  subject: "workspace",
+  subjectId: before.workspaceId,
+  revision: before.revision + 1,
+  projectId: null,
+  data,
+})
+
+type ProfileView = { id: string; name: string; revision: number; createdAt: string; updatedAt: string }
+
+const profileView = ({ workspaceId, name, revision, createdAt, updatedAt }: Profile): ProfileView => ({
+  id: workspaceId,
+  name,
+  revision,
+  createdAt: rfc3339(createdAt),
+  updatedAt: rfc3339(updatedAt),
+})
+
+/** Only the workspace that the token names is at hand: a path with another one names nothing. */
+export function mustBeActive(ctx: Ctx, workspaceId: string): void {
+  if (workspaceId !== ctx.workspaceId) throw notFound("workspace here: switch to it first, with POST /auth/switch")
+}
+
+export async function getWorkspace(ctx: Ctx, workspaceId: string): Promise<ProfileView> {
+  permit(ctx, "workspace:read")
+  mustBeActive(ctx, workspaceId)
+  return profileView(await getProfile(ctx))
+}
+
+export async function renameWorkspace(
   ctx: Ctx,
-  member: Member,
-  name: string,
-  body?: Record<string, unknown>,
-): Promise<void> {
-  const at = ctx.now()
-  const { members } = ctx.db.tables
-  await commit(ctx, {
-    permission: "profile:write",
-    at,
-    rows: [
-      ctx.db.sql
-        .update(members)
-        .set({ name, updatedAt: at, revision: member.revision + 1 })
-        .where(
-          and(
-            eq(members.workspaceId, ctx.workspaceId),
-            eq(members.userId, member.userId),
-            eq(members.revision, member.revision),
-          ),
-        ),
-    ],
-    changes: [
-      {
-        type: "member.updated",
-        subject: "member",
-        subjectId: member.userId,
-        revision: member.revision + 1,
-        projectId: null,
-        data: { before: { name: member.name }, after: { name } },
-      },
-    ],
-    answer: { kind: "changed", ...(body && { body }) },
+  workspaceId: string,
+  name: string | undefined,
+  expected: Expected,
+): Promise<ProfileView> {
+  permit(ctx, "workspace:manage")
+  mustBeActive(ctx, workspaceId)
+  const { db } = ctx
+  const { workspaces } = db.tables
+  const renamed = await untilUncontested(async () => {
+    const before = await getProfile(ctx)
+    expectRevision(expected, before.revision)
+    if (name === undefined || before.name === name) {
+      await commitNothing(ctx, "workspace:manage", { kind: "changed", body: profileView(before) })
+      return before
+    }
+    const at = ctx.now()
+    const after: Profile = { ...before, name, updatedAt: at, revision: before.revision + 1 }
+    await commit(ctx, {
+      permission: "workspace:manage",
+      at,
+      rows: [replaceProfile(ctx, before, { name, updatedAt: at })],
+      changes: [changeOfProfile(before, "workspace.updated", { before: { name: before.name }, after: { name } })],
+      answer: { kind: "changed", body: profileView(after) },
+    })
+    return after
   })
+  await db.write(db.sql.update(workspaces).set({ name: renamed.name }).where(eq(workspaces.id, workspaceId)))
+  return profileView(renamed)
+}
+
+/** Deletes the workspace for everybody. For 30 days an owner can restore it. */
+export async function deleteWorkspace(ctx: Ctx, workspaceId: string, expected: Expected): Promise<void> {
+  permit(ctx, "workspace:own")
+  mustBeActive(ctx, workspaceId)
+  await untilUncontested(async () => {
+    const before = await getProfile(ctx)
+    expectRevision(expected, before.revision)
+    if (before.deletedAt !== null) throw notFound("workspace")
+    const at = ctx.now()
+    await commit(ctx, {
+      permission: "workspace:own",
+      at,
+      rows: [replaceProfile(ctx, before, { deletedAt: at, updatedAt: at })],
+      changes: [changeOfProfile(before, "workspace.deleted", { before: { name: before.name }, after: null })],
+      answer: { kind: "empty" },
+      isDespiteDeletion: true,
+    })
+  })
+  await markDeleted(ctx, ctx.now())
+}
+
+async function markDeleted({ db, workspaceId }: Ctx, deletedAt: number | null): Promise<void> {
+  const { workspaces } = db.tables
+  await db.write(db.sql.update(workspaces).set({ deletedAt }).where(eq(workspaces.id, workspaceId)))
+}
+
+/** Brings a deleted workspace back, as it was. Its owners can, from whatever workspace they are in. */
+export async function restoreWorkspace(ctx: Ctx, workspaceId: string): Promise<ProfileView> {
+  if (!idPattern("workspace").test(workspaceId)) throw notFound("workspace")
+  const role = await findRole(ctx, workspaceId)
+  if (!role) throw notFound("workspace")
+  const there: Ctx = { ...ctx, workspaceId, actor: { ...ctx.actor, role } }
+  permit(there, "workspace:own")
+  const restored = await untilUncontested(async () => {
+    const before = await getProfile(there)
+    if (before.deletedAt === null) return before
+    if (before.deletedAt <= ctx.now() - deletionGrace) {
+      throw new DomainError("conflict", "Its time to be restored is over")
+    }
+    const at = ctx.now()
+    const after: Profile = { ...before, deletedAt: null, updatedAt: at, revision: before.revision + 1 }
+    await commit(there, {
+      permission: "workspace:own",
+      at,
+      rows: [replaceProfile(there, before, { deletedAt: null, updatedAt: at })],
+      changes: [changeOfProfile(before, "workspace.restored", { before: null, after: { name: before.name } })],
+      answer: { kind: "changed", body: profileView(after) },
+      isDespiteDeletion: true,
+    })
+    return after
+  })
+  await markDeleted(there, null)
+  return profileView(restored)
+}
+
+/** The actor's role in another workspace than the active one, as it stands now; null when they are no member. */
+async function findRole({ db, actor }: Ctx, workspaceId: string): Promise<Role | null> {
+  const { members } = db.tables
+  const [[member]] = await db.read(
+    db.sql
+      .select({ role: members.role, removedAt: members.removedAt })
+      .from(members)
+      .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId))),
+  )
+  return member && member.removedAt === null ? member.role : null
 }

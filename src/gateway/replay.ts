@@ -55,9 +55,11 @@ function respond(c: Context<AppEnv>, { kind, body }: Replay): Response {
       return created(c, body as { id: string; revision: number })
     case "created_many":
       return c.json(body, 201)
+    case "made":
+      return c.json(body, 201)
     case "changed": {
-      const { revision } = body as { revision: number }
-      c.header("etag", `"${revision}"`)
+      const { revision } = body as { revision?: number }
+      if (revision !== undefined) c.header("etag", `"${revision}"`)
       return c.json(body, 200)
     }
     case "empty":

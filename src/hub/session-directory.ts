@@ -33,6 +33,11 @@ export function sessionDirectory({ hubs, instanceKey, now }: Options): Sessions 
       return link && grant(userId, sessionId, link)
     },
 
+    async move(userId, sessionId, workspaceId) {
+      const link = await within(deadline, hubOf(userId).moveSession(sessionId, workspaceId, now()))
+      return link && grant(userId, sessionId, link)
+    },
+
     list: (userId) => within(deadline, hubOf(userId).listSessions(now())),
 
     end: (userId, sessionId) => within(deadline, hubOf(userId).endSession(sessionId)),

@@ -81,17 +81,15 @@ export class SessionTable {
         return null
       case "repeat":
         return this.#link(row, row.generation)
-      case "rotate": {
-        const expiresAt = Math.min(now + idleLife, row.created_at + absoluteLife)
-        this.#sql.exec(
-          "update sessions set generation = generation + 1, used_at = ?, expires_at = ? where id = ?",
-          now,
-          expiresAt,
-          sessionId,
-        )
-        return this.#link(row, row.generation + 1)
-      }
+      case "rotate":
+        return this.#advance(row, row.workspace_id, now)
     }
+  }
+
+  /** Null for a session that has ended. The token of before counts as used. */
+  async move(sessionId: string, workspaceId: string, now: number): Promise<Link | null> {
+    const row = this.#find(sessionId, now)
+    return row && this.#advance(row, workspaceId, now)
   }
 
   list(now: number): SessionInfo[] {
@@ -121,6 +119,18 @@ export class SessionTable {
   nextExpiry(): number | null {
     if (!this.#isMade) return null
     return this.#sql.exec<{ at: number | null }>("select min(expires_at) as at from sessions").one().at
+  }
+
+  #advance(row: Row, workspaceId: string, now: number): Promise<Link> {
+    const expiresAt = Math.min(now + idleLife, row.created_at + absoluteLife)
+    this.#sql.exec(
+      "update sessions set workspace_id = ?, generation = generation + 1, used_at = ?, expires_at = ? where id = ?",
+      workspaceId,
+      now,
+      expiresAt,
+      row.id,
+    )
+    return this.#link({ ...row, workspace_id: workspaceId }, row.generation + 1)
   }
 
   #make(): void {

@@ -23,6 +23,12 @@ export class UserHub extends DurableObject {
     return link
   }
 
+  async moveSession(sessionId: string, workspaceId: string, now: number): Promise<Link | null> {
+    const link = await this.#sessions.move(sessionId, workspaceId, now)
+    await this.#arm()
+    return link
+  }
+
   listSessions(now: number): SessionInfo[] {
     return this.#sessions.list(now)
   }

@@ -1,8 +1,7 @@
 import * as jose from "jose"
 import { Lru } from "./lru.ts"
+import type { Role } from "./roles.ts"
 import { minute, second } from "./time.ts"
-
-export type Role = "owner" | "admin" | "member" | "guest"
 
 /** What an access token says: who, in which workspace, as what, from which session. */
 export type AccessClaims = { userId: string; workspaceId: string; role: Role; sessionId: string }

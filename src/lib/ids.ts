@@ -2,7 +2,11 @@ import { typeid } from "typeid-js"
 
 /** What an id names. The prefix is part of the id: `tsk_01jd…` (TypeID: a prefix and a UUIDv7, so ids sort by creation). */
 export const idPrefixes = {
+  apiKey: "key",
+  comment: "com",
   commit: "cmt",
+  invitation: "inv",
+  label: "lbl",
   project: "prj",
   request: "req",
   session: "ses",

@@ -9,6 +9,7 @@ import {
   SignedIn,
   Tokens,
 } from "../contracts/auth.ts"
+import { Switch } from "../contracts/workspaces.ts"
 import * as devices from "../domain/devices.ts"
 import * as identity from "../domain/identity.ts"
 import { authenticate, bearerToken } from "../gateway/authenticate.ts"
@@ -48,6 +49,16 @@ authRoutes.post(
   limitAddress(policies.refreshByAddress),
   body(RefreshRequest),
   async (c) => c.json(await identity.refresh(c.var.identity, c.req.valid("json").refreshToken)),
+)
+
+authRoutes.post(
+  "/auth/switch",
+  authenticate(),
+  operation("Exchange the session for one in another of my workspaces", Tokens, 200, {
+    description: "Both tokens are new; the refresh token of before is used up.",
+  }),
+  body(Switch),
+  async (c) => c.json(await identity.switchWorkspace(c.var.identity, c.var.ctx.actor, c.req.valid("json").workspaceId)),
 )
 
 authRoutes.post(

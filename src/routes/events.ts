@@ -1,6 +1,6 @@
 import { Hono } from "hono"
 import { EventPage, EventQuery } from "../contracts/events.ts"
-import { listEvents } from "../domain/events.ts"
+import { listEvents } from "../domain/activity.ts"
 import type { AppEnv } from "../http/context.ts"
 import { operation, query } from "../http/contract.ts"
 

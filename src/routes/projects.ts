@@ -1,5 +1,19 @@
 import { Hono } from "hono"
-import { NewProject, Project, ProjectPage, ProjectPatch, ProjectPath, ProjectQuery } from "../contracts/projects.ts"
+import {
+  Naming,
+  NewProject,
+  Project,
+  ProjectMember,
+  ProjectMemberPage,
+  ProjectMemberPath,
+  ProjectMemberQuery,
+  ProjectPage,
+  ProjectPatch,
+  ProjectPath,
+  ProjectQuery,
+} from "../contracts/projects.ts"
+import { listProjects } from "../domain/project-lists.ts"
+import { listProjectMembers, nameMember, unnameMember } from "../domain/project-members.ts"
 import * as projects from "../domain/projects.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
@@ -10,7 +24,7 @@ import { page } from "../http/pagination.ts"
 export const projectRoutes = new Hono<AppEnv>()
 
 projectRoutes.get("/projects", operation("List projects", ProjectPage), query(ProjectQuery), async (c) =>
-  page(c, await projects.listProjects(c.var.ctx, c.req.valid("query"))),
+  page(c, await listProjects(c.var.ctx, c.req.valid("query"))),
 )
 
 projectRoutes.post("/projects", operation("Create a project", Project, 201), body(NewProject), async (c) =>
@@ -41,6 +55,41 @@ projectRoutes.delete(
   params(ProjectPath),
   async (c) => {
     await projects.deleteProject(c.var.ctx, c.req.valid("param").projectId, expectedRevision(c))
+    return c.body(null, 204)
+  },
+)
+
+projectRoutes.get(
+  "/projects/:projectId/members",
+  operation("List the people named to a project", ProjectMemberPage, 200, {
+    description: "In a project that is open to the workspace, members who are not named can edit all the same.",
+  }),
+  params(ProjectPath),
+  query(ProjectMemberQuery),
+  async (c) => {
+    c.header("cache-control", "private, no-cache")
+    return c.json(await listProjectMembers(c.var.ctx, c.req.valid("param").projectId, c.req.valid("query")))
+  },
+)
+
+projectRoutes.put(
+  "/projects/:projectId/members/:userId",
+  operation("Name a member to a project, or change their level there", ProjectMember),
+  params(ProjectMemberPath),
+  body(Naming),
+  async (c) => {
+    const { projectId, userId } = c.req.valid("param")
+    return c.json(await nameMember(c.var.ctx, projectId, userId, c.req.valid("json").level))
+  },
+)
+
+projectRoutes.delete(
+  "/projects/:projectId/members/:userId",
+  operation("Take a member's name off a project"),
+  params(ProjectMemberPath),
+  async (c) => {
+    const { projectId, userId } = c.req.valid("param")
+    await unnameMember(c.var.ctx, projectId, userId)
     return c.body(null, 204)
   },
 )

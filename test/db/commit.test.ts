@@ -15,7 +15,16 @@ import {
 import { execute, send } from "../support/database.ts"
 import { between, failingAt, isCommit, losing, refusing } from "../support/faults.ts"
 
-const tenantTables = ["heads", "members", "projects", "tasks", "task_assignees", "events", "receipts"]
+const tenantTables = [
+  "heads",
+  "members",
+  "projects",
+  "project_members",
+  "tasks",
+  "task_assignees",
+  "events",
+  "receipts",
+]
 
 /** Every row that the workspace has, in every table. */
 async function everythingOf({ workspaceId }: Caller) {
@@ -63,7 +72,7 @@ const attempts: Attempt[] = [
     send: (c, { taskId }) => c.put(`/api/v1/tasks/${taskId}/closure`, undefined, key),
   },
   { name: "delete a task", statements: 5, send: (c, { taskId }) => c.delete(`/api/v1/tasks/${taskId}`, key) },
-  { name: "create a project", statements: 5, send: (c) => c.post("/api/v1/projects", { name: "Other" }, key) },
+  { name: "create a project", statements: 6, send: (c) => c.post("/api/v1/projects", { name: "Other" }, key) },
   {
     name: "change a project",
     statements: 5,
@@ -279,8 +288,10 @@ describe("50 concurrent creates in one project", () => {
 })
 
 describe("an actor whose role changed a moment ago", () => {
-  const demote = ({ workspaceId, userId }: Caller) =>
-    execute("update members set role = 'guest' where workspace_id = ? and user_id = ?", workspaceId, userId)
+  const demote = async ({ workspaceId, userId }: Caller) => {
+    await execute("update members set role = 'guest' where workspace_id = ? and user_id = ?", workspaceId, userId)
+    await execute("update project_members set level = 1 where workspace_id = ? and user_id = ?", workspaceId, userId)
+  }
 
   it("reads with the token's role, and writes nothing", async () => {
     const { ada, subject } = await scene()

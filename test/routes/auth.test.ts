@@ -138,12 +138,13 @@ async function foundationOf(userId: string) {
 }
 
 const founded = (userId: string) => ({
-  heads: [{ seq: 2 }],
+  heads: [{ seq: 3 }],
   members: [{ user_id: userId, role: "owner", name: "Ada", revision: 1 }],
   projects: [{ key: "INBOX", name: "Inbox", is_inbox: 1 }],
   events: [
-    { seq: 1, type: "member.added" },
-    { seq: 2, type: "project.created" },
+    { seq: 1, type: "workspace.created" },
+    { seq: 2, type: "member.added" },
+    { seq: 3, type: "project.created" },
   ],
 })
 
@@ -173,16 +174,17 @@ describe("POST /auth/register", () => {
 
   it("begins the workspace's log with its owner and their Inbox", async () => {
     const ada = await newCaller()
-    const [member, project] = await eventsOf(ada)
+    const [workspace, member, project] = await eventsOf(ada)
+    expect(workspace).toMatchObject({ seq: 1, type: "workspace.created", subjectId: ada.workspaceId })
     expect(member).toMatchObject({
-      seq: 1,
+      seq: 2,
       type: "member.added",
       subjectId: ada.userId,
       actorId: ada.userId,
       actorRole: "owner",
       data: { before: null, after: { name: "Ada", role: "owner" } },
     })
-    expect(project).toMatchObject({ seq: 2, type: "project.created", subjectId: ada.inboxId, subjectKey: "INBOX" })
+    expect(project).toMatchObject({ seq: 3, type: "project.created", subjectId: ada.inboxId, subjectKey: "INBOX" })
     expect(await foundationOf(ada.userId)).toEqual(founded(ada.userId))
   })
 
@@ -311,7 +313,7 @@ describe("a registration that broke between directory and workspace", () => {
     const ada = callerOf(await sharedApp(), answer)
     expect((await newTask(ada)).key).toBe("INBOX-1")
     await signedIn(await login({ email }))
-    expect((await foundationOf(userId)).events).toHaveLength(3)
+    expect((await foundationOf(userId)).events).toHaveLength(4)
   })
 
   it("is completed once by two logins at once", async () => {
@@ -411,11 +413,16 @@ describe("POST /auth/login", () => {
     expect((await eventsOf(ada)).filter(({ type }) => type === "member.updated")).toHaveLength(1)
   })
 
-  it("refuses somebody who was removed from the workspace, and does not add them again", async () => {
+  it("does not let somebody back who was removed, and gives them a workspace of their own instead", async () => {
     const ada = await newCaller()
-    await execute("delete from members where workspace_id = ?", ada.workspaceId)
-    expect((await problemIn(await login({ email: ada.email }), 403)).code).toBe("forbidden")
-    expect(await foundationOf(ada.userId)).toMatchObject({ heads: [{ seq: 2 }], members: [] })
+    await execute("update members set removed_at = 1 where workspace_id = ?", ada.workspaceId)
+    const { workspace } = await signedIn(await login({ email: ada.email }))
+    expect(workspace.id).not.toBe(ada.workspaceId)
+    expect(await rowsOf("select removed_at from members where workspace_id = ?", ada.workspaceId)).toEqual([
+      { removed_at: 1 },
+    ])
+    const again = await signedIn(await login({ email: ada.email }))
+    expect(again.workspace).toEqual(workspace)
     await problemIn(await refresh(ada.refreshToken), 401)
   })
 

@@ -112,7 +112,7 @@ describe("PATCH /me", () => {
     await ada.patch(path, { name: "Grace" })
     expect(await memberOf(ada)).toEqual({ name: "Grace", revision: 2 })
     expect((await memberEventsOf(ada)).at(-1)).toMatchObject({
-      seq: 3,
+      seq: 4,
       type: "member.updated",
       subjectId: ada.userId,
       revision: 2,
@@ -143,7 +143,7 @@ describe("PATCH /me", () => {
       expect(await meIn(await ada.patch(path, patch))).toEqual(before)
     }
     expect(await userEventsOf(ada)).toHaveLength(1)
-    expect(await eventsOf(ada)).toHaveLength(2)
+    expect(await eventsOf(ada)).toHaveLength(3)
   })
 
   it("takes merge patches, and nothing that is not JSON", async () => {

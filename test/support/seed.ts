@@ -37,6 +37,7 @@ export async function seedProjects(
     key: `SEED${n}`,
     name: `Project ${n}`,
     description: "",
+    visibility: "workspace" as const,
     isInbox: false,
     taskCounter: 0,
     revision: 1,

@@ -1,0 +1,191 @@
+import { and, asc, eq, gt, isNull, ne } from "drizzle-orm"
+import type { MemberQueryInput, MemberView } from "../contracts/members.ts"
+import type { Statement } from "../db/sql.ts"
+import { idPattern } from "../lib/ids.ts"
+import { levels, type Role } from "../lib/roles.ts"
+import type { Ctx } from "./ctx.ts"
+import { DomainError, notFound } from "./errors.ts"
+import { commit, commitNothing, untilUncontested } from "./events.ts"
+import { formatCursor, parseCursor } from "./lists.ts"
+import { changeOfMember, type Member, memberView, replaceMember } from "./member-rows.ts"
+import { forbidden, type Permission, permit } from "./permissions.ts"
+import { type Expected, expectRevision } from "./revisions.ts"
+
+/** Everybody in the workspace, by their id: in the order in which they registered. */
+export async function listMembers(
+  ctx: Ctx,
+  { limit, cursor }: MemberQueryInput,
+): Promise<{ data: MemberView[]; next: string | null; seq: number }> {
+  permit(ctx, "member:read")
+  const list = `${ctx.workspaceId} members`
+  const place = parseCursor(list, "string", cursor)
+  const { db, workspaceId } = ctx
+  const { heads, members } = db.tables
+  const [rows, [head]] = await db.read(
+    db.sql
+      .select()
+      .from(members)
+      .where(
+        and(
+          eq(members.workspaceId, workspaceId),
+          isNull(members.removedAt),
+          place ? gt(members.userId, place.id) : undefined,
+        ),
+      )
+      .orderBy(asc(members.userId))
+      .limit(limit + 1),
+    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
+  )
+  const kept = rows.slice(0, limit)
+  const last = rows.length > limit ? kept.at(-1) : undefined
+  const next = last ? formatCursor(list, { k: last.userId, id: last.userId }) : null
+  return { data: kept.map(memberView), next, seq: head?.seq ?? 0 }
+}
+
+/** A member, and whether the workspace has an owner beside them. */
+async function getMember(ctx: Ctx, userId: string): Promise<Member & { isOnlyOwner: boolean }> {
+  if (!idPattern("user").test(userId)) throw notFound("member")
+  const { db, workspaceId } = ctx
+  const { members } = db.tables
+  const [[member], others] = await db.read(
+    db.sql
+      .select()
+      .from(members)
+      .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, userId), isNull(members.removedAt))),
+    db.sql
+      .select({ userId: members.userId })
+      .from(members)
+      .where(and(isOwner(ctx), ne(members.userId, userId)))
+      .limit(1),
+  )
+  if (!member) throw notFound("member")
+  return { ...member, isOnlyOwner: member.role === "owner" && others.length === 0 }
+}
+
+const isOwner = ({ db: { tables }, workspaceId }: Ctx) =>
+  and(eq(tables.members.workspaceId, workspaceId), eq(tables.members.role, "owner"), isNull(tables.members.removedAt))
+
+const lastOwner = () =>
+  new DomainError("conflict", "A workspace needs an owner: make somebody else one first, or delete the workspace")
+
+/** Gives a member another role. Only owners make owners and unmake them; the last owner stays one. */
+export async function changeRole(ctx: Ctx, userId: string, role: Role, expected: Expected): Promise<MemberView> {
+  permit(ctx, "member:manage")
+  return untilUncontested(async () => {
+    const before = await getMember(ctx, userId)
+    expectRevision(expected, before.revision)
+    const { isOnlyOwner, ...member } = before
+    const permission = permitOver(ctx, member, takesOwner(member.role, role) ? "workspace:own" : "member:manage")
+    if (member.role === role) {
+      await commitNothing(ctx, permission, { kind: "changed", body: memberView(member) })
+      return memberView(member)
+    }
+    if (isOnlyOwner) throw lastOwner()
+    const at = ctx.now()
+    const after: Member = { ...member, role, updatedAt: at, revision: member.revision + 1 }
+    await commit(ctx, {
+      permission,
+      at,
+      rows: [replaceMember(ctx, member, { role, updatedAt: at }), ...narrowed(ctx, after)],
+      changes: [changeOfMember(member, "member.updated", { before: { role: member.role }, after: { role } })],
+      answer: { kind: "changed", body: memberView(after) },
+    })
+    return memberView(after)
+  })
+}
+
+/**
+ * Whether the actor may do this to that member, and what the commit is to ask. A commit sees rows as it leaves them:
+ * about the actor's own row it asks nothing, because the revision that it was decided on has told.
+ */
+function permitOver(ctx: Ctx, member: Member, permission: Permission): Permission {
+  const isSelf = member.userId === ctx.actor.userId
+  permit(isSelf ? { actor: { ...ctx.actor, role: member.role } } : ctx, permission)
+  return isSelf ? "profile:write" : permission
+}
+
+const takesOwner = (...roles: Role[]) => roles.includes("owner")
+
+/** A guest manages no project. */
+function narrowed({ db, workspaceId }: Ctx, { userId, role }: Member): Statement[] {
+  if (role !== "guest") return []
+  const { projectMembers } = db.tables
+  const ofMember = and(eq(projectMembers.workspaceId, workspaceId), eq(projectMembers.userId, userId))
+  return [
+    db.sql
+      .update(projectMembers)
+      .set({ level: levels.edit })
+      .where(and(ofMember, gt(projectMembers.level, levels.edit))),
+  ]
+}
+
+/**
+ * Removes a member, or lets them leave. Their name stays where they are named; nothing they are assigned to changes.
+ * Their sessions end with the next refresh; an access token lives out its ten minutes for reading, and writes nothing.
+ */
+export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
+  const isLeaving = userId === ctx.actor.userId
+  permit(ctx, isLeaving ? "profile:write" : "member:manage")
+  await untilUncontested(async () => {
+    const { isOnlyOwner, ...member } = await getMember(ctx, userId)
+    const needed = takesOwner(member.role) ? "workspace:own" : "member:manage"
+    const permission = permitOver(ctx, member, isLeaving ? "profile:write" : needed)
+    if (isOnlyOwner) throw lastOwner()
+    const at = ctx.now()
+    const { projectMembers } = ctx.db.tables
+    await commit(ctx, {
+      permission,
+      at,
+      rows: [
+        replaceMember(ctx, member, { updatedAt: at, removedAt: at }),
+        ctx.db.sql
+          .delete(projectMembers)
+          .where(and(eq(projectMembers.workspaceId, ctx.workspaceId), eq(projectMembers.userId, userId))),
+      ],
+      changes: [
+        changeOfMember(member, "member.removed", { before: { name: member.name, role: member.role }, after: null }),
+      ],
+      answer: { kind: "empty" },
+      isLeaving,
+    })
+  })
+  await forgetMembership(ctx, userId)
+}
+
+/** The directory's locator goes after the member: whoever is cut off in between is not let in, and told so. */
+async function forgetMembership({ db, workspaceId }: Ctx, userId: string): Promise<void> {
+  const { memberships } = db.tables
+  await db.write(
+    db.sql.delete(memberships).where(and(eq(memberships.userId, userId), eq(memberships.workspaceId, workspaceId))),
+  )
+}
+
+/** Makes another member the owner and the actor an admin, in one step. */
+export async function transferOwnership(ctx: Ctx, userId: string): Promise<MemberView> {
+  permit(ctx, "workspace:own")
+  return untilUncontested(async () => {
+    const [{ isOnlyOwner: _is, ...heir }, { isOnlyOwner: _was, ...owner }] = await Promise.all([
+      getMember(ctx, userId),
+      getMember(ctx, ctx.actor.userId),
+    ])
+    if (owner.role !== "owner") throw forbidden("workspace:own")
+    if (heir.userId === owner.userId) throw new DomainError("conflict", "You own it already")
+    if (heir.role === "guest") throw new DomainError("conflict", "Make the guest a member first")
+    const at = ctx.now()
+    const after: Member = { ...heir, role: "owner", updatedAt: at, revision: heir.revision + 1 }
+    await commit(ctx, {
+      permission: "profile:write",
+      at,
+      rows: [
+        replaceMember(ctx, heir, { role: "owner", updatedAt: at }),
+        replaceMember(ctx, owner, { role: "admin", updatedAt: at }),
+      ],
+      changes: [
+        changeOfMember(heir, "member.updated", { before: { role: heir.role }, after: { role: "owner" } }),
+        changeOfMember(owner, "member.updated", { before: { role: "owner" }, after: { role: "admin" } }),
+      ],
+      answer: { kind: "changed", body: memberView(after) },
+    })
+    return memberView(after)
+  })
+}
