@@ -8,6 +8,7 @@ import {
   WorkspacePath,
   WorkspaceProfile,
 } from "../contracts/workspaces.ts"
+import { createWorkspace } from "../domain/founding.ts"
 import * as members from "../domain/members.ts"
 import * as workspaces from "../domain/workspaces.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
@@ -28,7 +29,7 @@ workspaceRoutes.post(
     description: "The access token stays with the active one: POST /auth/switch gives tokens for another.",
   }),
   body(NewWorkspace),
-  async (c) => c.json(await workspaces.createWorkspace(c.var.ctx, c.req.valid("json").name), 201),
+  async (c) => c.json(await createWorkspace(c.var.ctx, c.req.valid("json").name), 201),
 )
 
 workspaceRoutes.get(
