@@ -2,6 +2,7 @@ import { and, asc, eq, gt, isNull, sql } from "drizzle-orm"
 import type { ProjectMemberView } from "../contracts/projects.ts"
 import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
+import type { Statement } from "../db/sql.ts"
 import type { NewRow, Row } from "../db/tables.ts"
 import { idPattern } from "../lib/ids.ts"
 import { type Level, levelNames, levels } from "../lib/roles.ts"
@@ -24,6 +25,15 @@ export function nameToProject({ db, workspaceId }: Ctx, row: Omit<NewRow<"projec
     fields: { level: "integer" },
     computed: { userId: member },
   })
+}
+
+/** Names the actor to a project as one who manages it, whether or not they were named before. */
+export function manageMyself(ctx: Ctx, projectId: string, at: number): Statement[] {
+  const { userId } = ctx.actor
+  return [
+    ctx.db.sql.delete(ctx.db.tables.projectMembers).where(isNamed(ctx, projectId, userId)),
+    nameToProject(ctx, { projectId, userId, level: levels.manage, createdAt: at }),
+  ]
 }
 
 const levelName = (level: number): Level => levelNames[level - 1] ?? "view"

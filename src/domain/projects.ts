@@ -11,7 +11,7 @@ import type { Ctx } from "./ctx.ts"
 import { DomainError, noLongerMember, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
 import { type Permission, permit } from "./permissions.ts"
-import { nameToProject } from "./project-members.ts"
+import { manageMyself, nameToProject } from "./project-members.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
 type Project = Row<"projects">
@@ -157,7 +157,11 @@ export async function updateProject(
     await commit(ctx, {
       permission: "project:manage",
       at,
-      rows: [replaceProject(ctx, before, { name, description, visibility, updatedAt: at })],
+      rows: [
+        replaceProject(ctx, before, { name, description, visibility, updatedAt: at }),
+        // Whoever closes it stays inside.
+        ...(visibility === "private" && before.visibility !== "private" ? manageMyself(ctx, id, at) : []),
+      ],
       changes: [changeOfProject(before, "project.updated", data)],
       answer: { kind: "changed", body: projectView(after) },
     })

@@ -15,9 +15,10 @@ export async function joined(host: Caller, role: Role = "member", name = "Eve"):
   )
   await execute("update users set name = ? where id = ?", name, person.userId)
   await execute(
-    "insert into memberships (user_id, workspace_id, created_at) values (?, ?, 0)",
+    "insert into memberships (user_id, workspace_id, created_at) values (?, ?, ?)",
     person.userId,
     host.workspaceId,
+    Date.now(),
   )
   return signedInTo(host, person)
 }
