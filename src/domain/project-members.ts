@@ -168,8 +168,8 @@ export async function nameMember(
 /** Takes a name off a project; whoever manages it may, and everybody may take off their own. */
 export async function unnameMember(ctx: Ctx, projectId: string, userId: string): Promise<void> {
   await untilUncontested(async () => {
-    const permission = userId === ctx.actor.userId ? "project:read" : "project:manage"
-    const project = await getProjectRow(ctx, projectId, permission)
+    const isSelf = userId === ctx.actor.userId
+    const project = await getProjectRow(ctx, projectId, isSelf ? "project:read" : "project:manage")
     const { named } = await findNamed(ctx, projectId, userId)
     if (!named) throw notFound("member of this project")
     const at = ctx.now()
@@ -182,7 +182,8 @@ export async function unnameMember(ctx: Ctx, projectId: string, userId: string):
       data: { before: { userId, level: levelName(named.level) }, after: null },
     }
     await commit(ctx, {
-      permission,
+      // A commit sees rows as it leaves them, and whoever takes off their own name may see the project no more.
+      permission: isSelf ? "profile:write" : "project:manage",
       at,
       rows: [
         replaceProject(ctx, project, { updatedAt: at }),
