@@ -5,7 +5,7 @@ import { makeSecrets } from "./scripts/secrets.ts"
 import { postgresForTests } from "./test/support/postgres-server.ts"
 
 const suites = [
-  "test/{routes,gateway,http,domain,db,hub,limits,lib,observability}/**/*.test.ts",
+  "test/{routes,gateway,http,domain,db,cache,hub,mail,limits,lib,observability}/**/*.test.ts",
   "test/*.worker.test.ts",
 ]
 

@@ -3,7 +3,7 @@
 // the like) goes on to `wrangler dev`.
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { writeFile } from "node:fs/promises"
+import { readFile, writeFile } from "node:fs/promises"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -93,7 +93,8 @@ async function preparePostgres(): Promise<Record<string, string>> {
 }
 
 async function serve(options: string[] = [], env: Record<string, string> = {}): Promise<void> {
-  const command = [wrangler, "dev", ...options, "--ip", "127.0.0.1", "--port", String(port), ...rest]
+  const origin = (await isOriginGiven()) ? [] : ["--var", `ORIGIN:${url}`]
+  const command = [wrangler, "dev", ...options, "--ip", "127.0.0.1", "--port", String(port), ...origin, ...rest]
   const child = spawn(process.execPath, command, {
     cwd: root,
     env: { ...process.env, ...quiet, ...env },
@@ -109,6 +110,12 @@ async function serve(options: string[] = [], env: Record<string, string> = {}): 
     process.exit(code ?? 0)
   })
   if (await isAlive()) announce()
+}
+
+/** Whether somebody has said where links in mail shall lead. Otherwise it is here. */
+async function isOriginGiven(): Promise<boolean> {
+  const variables = await readFile(new URL(".dev.vars", root), "utf8")
+  return rest.some((arg) => /^(?:--var=)?ORIGIN:/.test(arg)) || /^\s*ORIGIN\s*=/m.test(variables)
 }
 
 async function isAlive(): Promise<boolean> {
@@ -127,6 +134,7 @@ function announce(): void {
 
     API reference   ${url}/docs
     Health          ${url}/health
+    Mail            ${url}/dev/mailbox
     Register        curl ${url}/api/v1/auth/register -H 'content-type: application/json' \\
                       -d '{"email":"you@example.com","password":"a long passphrase","name":"You"}'
 `)

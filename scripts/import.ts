@@ -5,6 +5,8 @@ import type { ProjectView } from "../src/contracts/projects.ts"
 import { type Account, type Api, openApi, Refused, Unreachable } from "./import/api.ts"
 import { type Batch, cutBatches, keyOf, withoutThere } from "./import/batches.ts"
 import { BadFile, type Item, readItems } from "./import/items.ts"
+import { type Labels, openLabels } from "./import/labels.ts"
+import { createNamed } from "./import/named.ts"
 import { keptPassword, passwordFile } from "./import/passwords.ts"
 import { number, openProgress, type Progress } from "./import/progress.ts"
 
@@ -15,8 +17,9 @@ const help = `Imports work items into a running Edgewise, and counts what is the
   npm run import -- FILE [--url ${defaults.url}] [--email ADDRESS] [--password PASSWORD]
 
 FILE has one JSON object a line: {"project", "title"} and, if you like, "description", "kind", "release", "number".
-Each project becomes a project and each line a task; kind, release and number become the last line of its description.
-kind gives the priority: major 3, minor 2, patch 1, anything else 0. If a line cannot be imported, nothing is written.
+Each project becomes a project and each line a task. kind and release become labels (patch, v0.2.7), found by their
+name or created; number becomes the last line of the description. kind also gives the priority: major 3, minor 2,
+patch 1, anything else 0. If a line cannot be imported, nothing is written.
 
   --url       The server, ${defaults.url} when omitted
   --email     Who imports, ${defaults.email} when omitted; registered if need be. Or EDGEWISE_EMAIL
@@ -24,7 +27,8 @@ kind gives the priority: major 3, minor 2, patch 1, anything else 0. If a line c
 
 Stop it with Ctrl-C and run it again whenever you like; what is there is not created twice:
   - A project is found by its name (the oldest of that name), a task by its title and the last line of its description.
-    A task of which these were changed counts as missing, and is created again.
+    A task of which these were changed counts as missing, and is created again. One that was imported when kind and
+    release stood in its last line, too, is found by that and left as it is, without labels.
   - Every request has an Idempotency-Key made from its content, which the server remembers for 7 days: it also covers
     a request that was on its way when the import was stopped. So a whole batch (up to 100 tasks) that was imported
     and then deleted is created again only after 7 days; until then the counts at the end differ, and it says so.
@@ -119,27 +123,24 @@ async function withPassword(url: string, { email, password }: Options["account"]
 
 async function importAll(api: Api, byProject: Map<string, Item[]>, progress: Progress): Promise<Import[]> {
   const projects = await api.list<ProjectView>("/api/v1/projects?limit=200")
+  const labels = await openLabels(api)
   const imports: Import[] = []
   for (const [name, items] of byProject) {
     const known = projects.find((project) => project.name === name)
     const project = known ?? (await createProject(api, name))
-    imports.push(await importProject(api, project, items, progress))
+    imports.push(await importProject({ api, labels, progress }, project, items))
   }
   return imports
 }
 
-/** Creates a project once, even if an earlier request is still on its way; anew if what it created has been deleted. */
-async function createProject(api: Api, name: string): Promise<ProjectView> {
-  const deleted: string[] = []
-  for (;;) {
-    const key = keyOf("project", name, deleted)
-    const { view, isReplay } = await api.create<ProjectView>("/api/v1/projects", { name }, key)
-    if (!isReplay || (await api.find(`/api/v1/projects/${view.id}`))) return view
-    deleted.push(view.id)
-  }
+function createProject(api: Api, name: string): Promise<ProjectView> {
+  return createNamed<ProjectView>(api, "project", "/api/v1/projects", name)
 }
 
-async function importProject(api: Api, project: ProjectView, items: Item[], progress: Progress): Promise<Import> {
+type Tools = { api: Api; labels: Labels; progress: Progress }
+
+async function importProject(tools: Tools, project: ProjectView, items: Item[]): Promise<Import> {
+  const { api, labels, progress } = tools
   type Told = { title: string; description: string }
   const there = await api.list<Told>(`/api/v1/projects/${project.id}/tasks?fields=title,description&limit=200`)
   const { missing, others } = withoutThere(cutBatches(items), there)
@@ -147,15 +148,22 @@ async function importProject(api: Api, project: ProjectView, items: Item[], prog
   const count = (batches: Batch[]) => batches.reduce((sum, batch) => sum + batch.items.length, 0)
   progress.advance(items.length - count(missing), project.name)
   for (const batch of missing) {
-    const { isReplay } = await createTasks(api, project, batch)
+    const { isReplay } = await createTasks(api, labels, project, batch)
     result[isReplay ? "replayed" : "created"] += batch.items.length
     progress.advance(batch.items.length, project.name)
   }
   return result
 }
 
-function createTasks(api: Api, { id: projectId }: ProjectView, { place, items }: Batch) {
-  const tasks = items.map(({ title, description, priority }) => ({ projectId, title, description, priority }))
+async function createTasks(api: Api, labels: Labels, { id: projectId }: ProjectView, { place, items }: Batch) {
+  const idOf = await labels.idsOf(items.flatMap((item) => item.labels))
+  const tasks = items.map(({ title, description, priority, labels: names }) => ({
+    projectId,
+    title,
+    description,
+    priority,
+    labelIds: names.map(idOf),
+  }))
   // With the place, because two batches of a project may hold the same lines.
   return api.create("/api/v1/tasks/bulk", { tasks }, keyOf(place, tasks))
 }

@@ -11,12 +11,22 @@ import { securityHeaders } from "./gateway/security-headers.ts"
 import type { AppEnv } from "./http/context.ts"
 import { onError } from "./http/problem.ts"
 import type { Instance } from "./instance.ts"
+import { accountRoutes } from "./routes/account.ts"
+import { activityRoutes } from "./routes/activity.ts"
+import { apiKeyRoutes } from "./routes/api-keys.ts"
 import { authRoutes } from "./routes/auth.ts"
+import { avatarRoutes } from "./routes/avatars.ts"
+import { commentRoutes } from "./routes/comments.ts"
+import { devRoutes } from "./routes/dev.ts"
 import { docsRoutes } from "./routes/docs.ts"
 import { eventRoutes } from "./routes/events.ts"
+import { favouriteRoutes } from "./routes/favourites.ts"
+import { invitationRoutes } from "./routes/invitations.ts"
+import { labelRoutes } from "./routes/labels.ts"
 import { meRoutes } from "./routes/me.ts"
 import { projectRoutes } from "./routes/projects.ts"
 import { systemRoutes } from "./routes/system.ts"
+import { taskRelationRoutes } from "./routes/task-relations.ts"
 import { taskRoutes } from "./routes/tasks.ts"
 import { workspaceRoutes } from "./routes/workspaces.ts"
 
@@ -33,18 +43,28 @@ export function createApp(instance: Instance): Hono<AppEnv> {
 
   app.route("/", systemRoutes)
   app.route("/", docsRoutes(app))
+  app.route("/", avatarRoutes)
+  if (instance.settings.ENVIRONMENT !== "production") app.route("/", devRoutes)
 
   app.use("/api/v1/tasks/bulk", limitBody(bulkBodyLimit))
   app.use("/api/v1/*", except("/api/v1/tasks/bulk", limitBody(defaultBodyLimit)))
   app.route("/api/v1", authRoutes)
+  app.route("/api/v1", accountRoutes)
 
   app.use("/api/v1/*", authenticate())
   app.use("/api/v1/*", replay())
   app.route("/api/v1", meRoutes)
+  app.route("/api/v1", apiKeyRoutes)
   app.route("/api/v1", workspaceRoutes)
+  app.route("/api/v1", invitationRoutes)
   app.route("/api/v1", projectRoutes)
+  app.route("/api/v1", favouriteRoutes)
   app.route("/api/v1", taskRoutes)
+  app.route("/api/v1", taskRelationRoutes)
+  app.route("/api/v1", labelRoutes)
+  app.route("/api/v1", commentRoutes)
   app.route("/api/v1", eventRoutes)
+  app.route("/api/v1", activityRoutes)
 
   return app
 }

@@ -2,6 +2,7 @@ import * as z from "zod"
 import manifest from "../package.json" with { type: "json" }
 import type { UserHub } from "./hub/user-hub.ts"
 import type { RateLimiter } from "./limits/rate-limiter.ts"
+import type { Mailbox } from "./mail/mailbox.ts"
 
 /** What wrangler.toml binds, and the secrets and variables that may stand beside it. */
 export type Bindings = {
@@ -9,10 +10,14 @@ export type Bindings = {
   HYPERDRIVE?: Hyperdrive
   USER_HUB: DurableObjectNamespace<UserHub>
   RATE_LIMITER: DurableObjectNamespace<RateLimiter>
+  MAILBOX: DurableObjectNamespace<Mailbox>
+  EMAIL?: SendEmail
   ASSETS: Fetcher
   ENVIRONMENT?: string
   VERSION?: string
   ISSUER?: string
+  ORIGIN?: string
+  MAIL_FROM?: string
   RATE_LIMITS?: string
   LOG_SAMPLE_RATE?: string
   READ_ONLY?: string
@@ -40,11 +45,24 @@ const privateKey = jsonText.pipe(
   }),
 )
 
+// Where links in mail lead. What a request says about itself is not believed: its Host is the sender's to choose.
+const origin = z
+  .url({ protocol: /^https?$/, error: "must be an http(s) URL", abort: true })
+  .refine((url) => new URL(url).origin === url, { error: "must be an origin: scheme, host and port, nothing after" })
+
+const localOrigin = "http://127.0.0.1:8787"
+
 const settingsSchema = z
   .object({
     ENVIRONMENT: z.enum(["production", "preview", "development"]).default("production"),
     VERSION: z.string().default(manifest.version),
     ISSUER: z.string().min(1).default("edgewise"),
+    ORIGIN: origin.optional(),
+    MAIL_FROM: z
+      .string()
+      .regex(/^[^\s@<>]+@[^\s@<>]+$|^[^@<>\r\n]+ <[^\s@<>]+@[^\s@<>]+>$/, "must be an address, or Name <address>")
+      .optional(),
+    EMAIL: z.custom<SendEmail>().optional(),
     RATE_LIMITS: z.enum(["standard", "relaxed"]).default("standard"),
     READ_ONLY: z.stringbool().default(false),
     LOG_SAMPLE_RATE: z.coerce.number().min(0).max(1).default(0.1),
@@ -56,6 +74,16 @@ const settingsSchema = z
     path: ["RATE_LIMITS"],
     message: "must not be relaxed in production",
   })
+  .superRefine(({ EMAIL, MAIL_FROM, ORIGIN, ENVIRONMENT }, { addIssue }) => {
+    if (EMAIL === undefined) return
+    const missing = { code: "custom", message: "must be set where EMAIL is bound" } as const
+    if (MAIL_FROM === undefined) addIssue({ ...missing, path: ["MAIL_FROM"] })
+    if (ORIGIN === undefined && ENVIRONMENT === "production") addIssue({ ...missing, path: ["ORIGIN"] })
+  })
+  .transform(({ EMAIL: _binding, ...settings }) => ({
+    ...settings,
+    ORIGIN: settings.ORIGIN ?? (settings.ENVIRONMENT === "production" ? undefined : localOrigin),
+  }))
 
 export type Settings = z.output<typeof settingsSchema>
 

@@ -1,13 +1,16 @@
+import { type KeyMemory, keyMemory } from "./cache/key-memory.ts"
 import { databaseOf } from "./db/db.ts"
 import type { Database } from "./db/engine.ts"
+import type { Mail } from "./domain/mail.ts"
 import type { Sessions } from "./domain/sessions.ts"
 import { type Bindings, parseSettings, type Settings } from "./env.ts"
 import { sessionDirectory } from "./hub/session-directory.ts"
 import { type AccessTokens, openAccessTokens } from "./lib/access-token.ts"
 import { fromBase64Url } from "./lib/bytes.ts"
-import { hmacKey } from "./lib/hmac.ts"
+import { hmac, hmacKey } from "./lib/hmac.ts"
 import { type PasswordHasher, scryptHasher } from "./lib/passwords.ts"
 import { durableLimiter, type Limiter } from "./limits/limiter.ts"
+import { mailOf } from "./mail/mail.ts"
 import { consoleLog, type Log } from "./observability/log.ts"
 
 /** What an isolate sets up once and every request uses: settings, imported keys, and the parts behind interfaces. */
@@ -18,6 +21,10 @@ export type Instance = {
   hasher: PasswordHasher
   sessions: Sessions
   limiter: Limiter
+  keys: KeyMemory
+  mail: Mail
+  /** Closes what is handed out and comes back: nobody else can make it. */
+  instanceKey: CryptoKey
   log: Log
   now: () => number
   startedAt: number
@@ -38,7 +45,10 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     }),
     hasher: scryptHasher(),
     sessions: sessionDirectory({ hubs: env.USER_HUB, instanceKey, now }),
+    keys: keyMemory({ now, colo: caches.default, scope: await hmac(instanceKey, "api keys") }),
     limiter: durableLimiter(env.RATE_LIMITER, { isRelaxed: settings.RATE_LIMITS === "relaxed" }),
+    instanceKey,
+    mail: mailOf({ bindings: env, settings, now }),
     log: consoleLog,
     now,
     startedAt: now(),

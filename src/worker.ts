@@ -8,6 +8,7 @@ import { newId } from "./lib/ids.ts"
 
 export { UserHub } from "./hub/user-hub.ts"
 export { RateLimiter } from "./limits/rate-limiter.ts"
+export { Mailbox } from "./mail/mailbox.ts"
 
 let app: Hono<AppEnv> | undefined
 

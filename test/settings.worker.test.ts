@@ -51,6 +51,7 @@ describe("settings", () => {
       ISSUER: "edgewise",
       RATE_LIMITS: "standard",
       LOG_SAMPLE_RATE: 0.1,
+      ORIGIN: undefined,
       SIGNING_KEY: key,
       INSTANCE_KEY: key.x,
     })

@@ -168,7 +168,11 @@ async function sendOnce(
   try {
     const answer = await fetch(`${url}${path}`, {
       method,
-      headers: { ...headers, ...(body !== undefined && { "content-type": "application/json" }) },
+      headers: {
+        "edgewise-source": "import",
+        ...headers,
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(requestDeadlineMs)]),
     })

@@ -33,15 +33,21 @@ type Told = { title: string; description: string }
 // The last line says where a task comes from, and survives edits of what stands above it.
 const identityOf = ({ title, description }: Told) => `${title}\n${description.trimEnd().split("\n").at(-1)}`
 
+/** How an item may be found again, also as it was imported before kind and release were labels. */
+const identitiesOf = (item: Item) => [
+  identityOf(item),
+  ...(item.formerOrigin === "" ? [] : [`${item.title}\n${item.formerOrigin}`]),
+]
+
 /** The batches without what is there already, and how many of the tasks there are not in the file. */
 export function withoutThere(batches: Batch[], there: Told[]): { missing: Batch[]; others: number } {
   const counts = new Map<string, number>()
   for (const task of there) counts.set(identityOf(task), (counts.get(identityOf(task)) ?? 0) + 1)
   let others = there.length
   const isMissing = (item: Item) => {
-    const count = counts.get(identityOf(item)) ?? 0
-    if (count === 0) return true
-    counts.set(identityOf(item), count - 1)
+    const identity = identitiesOf(item).find((known) => counts.get(known))
+    if (identity === undefined) return true
+    counts.set(identity, (counts.get(identity) ?? 0) - 1)
     others -= 1
     return false
   }

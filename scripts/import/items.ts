@@ -1,9 +1,20 @@
 import { readFile } from "node:fs/promises"
 import * as z from "zod"
 import { line, markdown } from "../../src/contracts/common.ts"
+import { LabelName } from "../../src/contracts/labels.ts"
+import { labelKey } from "../../src/lib/label-names.ts"
 
 /** A task as the file wants it, and the project that it belongs to. */
-export type Item = { project: string; title: string; description: string; priority: number }
+export type Item = {
+  project: string
+  title: string
+  description: string
+  priority: number
+  /** The names of its labels. */
+  labels: string[]
+  /** The last line that its description had when kind and release stood there, before there were labels. */
+  formerOrigin: string
+}
 
 /** Thrown for a file that cannot be imported; its message lists what is wrong, line by line. */
 export class BadFile extends Error {
@@ -16,8 +27,10 @@ const Line = z.strictObject({
   project: line(200),
   title: line(500),
   description: markdown(longestDescription).nullish(),
-  release: line(100).nullish(),
-  kind: line(100).nullish(),
+  release: LabelName.refine((release) => releaseLabel(release).length <= 50, {
+    error: "must have at most 49 characters",
+  }).nullish(),
+  kind: LabelName.nullish(),
   number: z.int().nullish(),
 })
 
@@ -77,12 +90,19 @@ function explain(issue: z.core.$ZodIssue, value: unknown): string[] {
   return [`${String(field)}: ${isMissing ? "is missing" : issue.message}`]
 }
 
+/** `0.2.7` → `v0.2.7`; what does not begin with a digit stays as it is. */
+const releaseLabel = (release: string) => (/^\d/.test(release) ? `v${release}` : release)
+
 function itemOf({ project, title, description, release, kind, number }: Line): Item {
-  const origin = [release && `Release ${release}`, kind, typeof number === "number" && `#${number}`].filter(Boolean)
+  const origin = typeof number === "number" ? `#${number}` : ""
+  const named = [kind ?? [], release ? releaseLabel(release) : []].flat()
   return {
     project,
     title,
-    description: [description, origin.join(" · ")].filter(Boolean).join("\n\n"),
+    description: [description, origin].filter(Boolean).join("\n\n"),
     priority: priorities[kind ?? ""] ?? 0,
+    // A label that is named twice is one.
+    labels: [...new Map(named.map((name) => [labelKey(name), name])).values()],
+    formerOrigin: [release && `Release ${release}`, kind, origin].filter(Boolean).join(" · "),
   }
 }

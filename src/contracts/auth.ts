@@ -1,7 +1,7 @@
 import * as z from "zod"
 import { id, line, Revision, Time, text } from "./common.ts"
 
-const Email = z
+export const Email = z
   .string()
   .trim()
   .toLowerCase()
@@ -20,6 +20,7 @@ export const User = z
   .object({
     id: id("user"),
     email: z.string(),
+    emailVerified: z.boolean().meta({ description: "Whether the user has proved that they read mail there" }),
     name: z.string(),
     timeZone: z.string().meta({ description: "IANA time zone" }),
     revision: Revision,

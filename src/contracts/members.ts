@@ -8,6 +8,7 @@ export const Member = z
   .object({
     userId: id("user"),
     name: z.string(),
+    avatarUrl: z.string(),
     role: Role,
     revision: Revision,
     createdAt: Time,

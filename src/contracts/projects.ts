@@ -55,6 +55,8 @@ export const ProjectQuery = z.strictObject({
 })
 export type ProjectQueryInput = z.output<typeof ProjectQuery>
 export const ProjectPage = page(Project)
+export const FavouriteQuery = z.strictObject({ limit: Limit, cursor: Cursor.optional() })
+export type FavouriteQueryInput = z.output<typeof FavouriteQuery>
 export const ProjectPath = z.object({ projectId: pathId("project") })
 
 // ---- who is named to a project ----

@@ -32,7 +32,21 @@ const Position = z
   .refine(isPosition, { error: "must be a fractional index" })
   .meta({ description: "Orders tasks by character code; made between two others by the fractional-indexing library" })
 
-const assigneeIds = z.array(id("user")).max(1, { error: "must have at most one entry" })
+function refuseTwins({ value, issues }: z.core.ParsePayload<string[]>): void {
+  for (const [index, named] of value.entries()) {
+    if (value.indexOf(named) < index) {
+      issues.push({ code: "custom", input: named, path: [index], message: "is there twice" })
+    }
+  }
+}
+
+const assigneeIds = z
+  .array(id("user"))
+  .max(20, { error: "must have at most 20 entries" })
+  .check(refuseTwins)
+  .meta({ description: "Members who see the project" })
+
+const labelIds = z.array(id("label")).max(50, { error: "must have at most 50 entries" }).check(refuseTwins)
 
 export const Task = z
   .object({
@@ -45,6 +59,7 @@ export const Task = z
     status: Status,
     priority: Priority,
     assigneeIds: z.array(id("user")),
+    labelIds: z.array(id("label")),
     start: When,
     due: When,
     position: z.string(),
@@ -59,7 +74,7 @@ export const Task = z
 export type TaskView = z.output<typeof Task>
 export type TaskField = keyof TaskView
 export const taskFields = Task.keyof().options as [TaskField, ...TaskField[]]
-export const taskIncludes = ["project", "assignees"] as const
+export const taskIncludes = ["project", "assignees", "labels", "progress", "following"] as const
 
 /** With `fields` only those and `id` are there; with `include` what they refer to stands beside them. */
 export const TaskAnswer = Task.partial()
@@ -67,6 +82,12 @@ export const TaskAnswer = Task.partial()
   .extend({
     project: z.object({ id: id("project"), key: z.string(), name: z.string() }).optional(),
     assignees: z.array(z.object({ id: id("user"), name: z.string() })).optional(),
+    labels: z.array(z.object({ id: id("label"), name: z.string(), color: z.string() })).optional(),
+    progress: z
+      .object({ total: z.int(), done: z.int() })
+      .optional()
+      .meta({ description: "How many subtasks stand directly under it, counted up to 1,000, and how many are done" }),
+    isFollowed: z.boolean().optional().meta({ description: "Whether you follow it, with `include=following`" }),
   })
   .meta({ id: "TaskAnswer" })
 
@@ -78,6 +99,7 @@ const content = {
   status: Status,
   priority: Priority,
   assigneeIds,
+  labelIds,
   start: When,
   due: When,
   position: Position,
@@ -91,6 +113,7 @@ export const NewTask = z.strictObject({
   status: Status.default("todo"),
   priority: Priority.default(0),
   assigneeIds: assigneeIds.default([]),
+  labelIds: labelIds.default([]),
   start: When.default(null),
   due: When.default(null),
   position: Position.optional().meta({ description: "At the end when omitted" }),
@@ -101,8 +124,14 @@ export type NewTaskInput = z.output<typeof NewTask>
 export const NewTasks = z.strictObject({ tasks: z.array(NewTask).min(1).max(100) })
 export const TaskList = z.object({ data: z.array(Task) })
 
-export const TaskPatch = z.strictObject({ ...z.object(content).partial().shape, revision: Revision.optional() })
+export const TaskPatch = z.strictObject({
+  ...z.object(content).partial().shape,
+  parentId: id("task").nullable().optional().meta({ description: "A task of the same project" }),
+  revision: Revision.optional(),
+})
 export type TaskPatchInput = z.output<typeof TaskPatch>
+
+export const TaskMove = z.strictObject({ projectId: id("project"), revision: Revision.optional() })
 
 export const TaskPath = z.object({ idOrKey: z.string().meta({ description: "Id or key of a task" }) })
 
@@ -115,6 +144,7 @@ const instantOrDate = z.union([instant(), calendarDate()], { error: "must be a d
 const lists = {
   parent: id("task").optional(),
   assignee: z.union([z.literal("me"), id("user")], { error: "must be me or the id of a user" }).optional(),
+  label: id("label").optional(),
   status: words(statuses).optional(),
   priority: words(["0", "1", "2", "3", "4"]).optional(),
   dueBefore: instantOrDate.optional().meta({

@@ -33,6 +33,8 @@ export type CommitActor = {
   roles: readonly Role[] | "any"
   /** What it takes in the projects of the changes: this level by name, or one of these roles where they are open. */
   access: { level: number; openTo: readonly Role[] } | null
+  /** The API key through which they act: it must be live at that moment, too. */
+  apiKeyId?: string | null
   /** Whether it may be done in a workspace that has been deleted. */
   isDespiteDeletion?: boolean
   /** Whether the actor's own membership ends with it, which the commit would otherwise find ended. */
@@ -52,6 +54,7 @@ export type Commit = {
   receipt: Receipt | null
 }
 
+/** `secret`: the answer cannot be given again, so the receipt keeps only the id of what was made. */
 export type Answer = Row<"receipts">["answer"]
 export type Receipt = { key: string; fingerprint: string; answer: Answer; body: Record<string, unknown> | null }
 
@@ -211,10 +214,10 @@ function logEvents(db: Dialect, commit: Commit, subject: Subject) {
  * The actor's role as it stands now, if it and their place in the change's projects suffice. An owner has every project.
  */
 function actorRole(db: Dialect, { workspaceId, at, actor }: Commit): SQL {
-  const { id, roles, access, isDespiteDeletion = false, isLeaving = false } = actor
+  const { id, roles, access, apiKeyId = null, isDespiteDeletion = false, isLeaving = false } = actor
   if (roles === "any") return sql`'system'`
   const { oneOf, given, tables } = db
-  const { members, profiles, projects, projectMembers } = tables
+  const { apiKeys, members, profiles, projects, projectMembers } = tables
   const isThere = (from: SQL) => sql`exists (select 1 from ${from})`
   const isOpen = (project: SQL, openTo: readonly Role[]) =>
     sql`${oneOf(sql`m.role`, openTo)} and ${isThere(sql`${projects} p where p.workspace_id = ${workspaceId} and p.id = ${project} and p.visibility = 'workspace'`)}`
@@ -225,6 +228,10 @@ function actorRole(db: Dialect, { workspaceId, at, actor }: Commit): SQL {
   const conditions = [
     isLeaving ? sql`(m.removed_at is null or m.removed_at = ${at})` : sql`m.removed_at is null`,
     oneOf(sql`m.role`, roles),
+    apiKeyId !== null &&
+      isThere(
+        sql`${apiKeys} k where k.workspace_id = ${workspaceId} and k.id = ${apiKeyId} and k.revoked_at is null and (k.expires_at is null or k.expires_at > ${at})`,
+      ),
     !isDespiteDeletion &&
       sql`not ${isThere(sql`${profiles} w where w.workspace_id = ${workspaceId} and w.deleted_at is not null`)}`,
     ...(access ? [given("projectId"), given("previousProjectId")] : []).map(

@@ -453,7 +453,7 @@ export const receipts = sqliteTable(
     actorId: text("actor_id").notNull(),
     key: text("key").notNull(),
     fingerprint: text("fingerprint").notNull(),
-    answer: text("answer", { enum: ["created", "created_many", "made", "changed", "empty"] }).notNull(),
+    answer: text("answer", { enum: ["created", "created_many", "made", "changed", "empty", "secret"] }).notNull(),
     /** The answer's body when it was known before the commit; what was created is read from its events instead. */
     body: text("body", { mode: "json" }).$type<Record<string, unknown>>(),
     firstSeq: integer("first_seq").notNull(),

@@ -1,12 +1,15 @@
 import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm"
+import type { ActivityQueryInput, ActivityView } from "../contracts/activity.ts"
 import type { EventView } from "../contracts/events.ts"
-import type { Row } from "../db/tables.ts"
-import { rfc3339 } from "../lib/time.ts"
-import { reaches } from "./access.ts"
+import { idPattern } from "../lib/ids.ts"
+import { andVisible, reaches } from "./access.ts"
+import { activityView, eventView } from "./activity-views.ts"
 import type { Ctx } from "./ctx.ts"
+import { notFound } from "./errors.ts"
 import type { EventType } from "./events.ts"
-import { cutPage, examinedRows } from "./lists.ts"
+import { cutPage, type Direction, examinedRows, formatCursor, orderBy, parseCursor } from "./lists.ts"
 import { permit } from "./permissions.ts"
+import { mustNameTask } from "./tasks.ts"
 
 /** What concerns only those who manage the workspace's people: addresses, and who holds keys. */
 const ofManagers: EventType[] = [
@@ -17,6 +20,14 @@ const ofManagers: EventType[] = [
   "api_key.created",
   "api_key.updated",
   "api_key.revoked",
+]
+
+/** What concerns only the one who did it: what they follow, and what they keep at hand. */
+const ofActor: EventType[] = [
+  "member.followed",
+  "member.unfollowed",
+  "member.favourite_added",
+  "member.favourite_removed",
 ]
 
 // An entry, the project it was in, and who is named there.
@@ -31,42 +42,74 @@ export async function listEvents(
   { after, limit }: { after: number; limit: number },
 ): Promise<{ data: EventView[]; next: number }> {
   permit(ctx, "event:read")
-  const { db, workspaceId } = ctx
-  const { events } = db.tables
-  const ofEntry = sql`e.type, e.actor_id, e.subject_id, e.project_id, e.previous_project_id`
-  const page = db.scanPage({
-    entries: (count, isNarrow) =>
-      sql`select e.seq as id, e.seq as k ${isNarrow ? sql`` : sql`, ${ofEntry}`} from ${events} e where e.workspace_id = ${workspaceId} and e.seq > ${after} order by e.seq limit ${count}`,
-    residual: seen(ctx),
+  const entries = {
+    within: sql`e.seq > ${after}`,
+    key: sql`e.seq`,
     direction: "asc",
     limit,
-    window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),
-  })
-  const [rows] = await db.read(
-    db.sql
-      .select({
-        ...getTableColumns(events),
-        k: sql<number>`page.k`.as("k"),
-        isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
-      })
-      .from(sql`${page} page`)
-      .innerJoin(events, and(eq(events.workspaceId, workspaceId), eq(events.seq, sql`page.id`))),
-  )
-  const cut = cutPage(
-    rows.map((row) => ({ ...row, id: "" })),
-    limit,
-    "asc",
-  )
+    residual: seen(ctx),
+  } as const
+  const [rows] = await ctx.db.read(selectEntries(ctx, entries, {}))
+  const cut = cutPage(rows.map(placed), limit, "asc")
   const last = cut.next?.k ?? cut.rows.at(-1)?.k ?? after
   return { data: cut.rows.map(eventView), next: Number(last) }
 }
 
-/** Which entries the actor may see: null for an owner, who sees them all. */
-function seen(ctx: Ctx): SQL | null {
+type Entries = {
+  /** Where in the log to look, of the workspace's entries `e`. */
+  within: SQL
+  /** What they are ordered by, which no two of them share. */
+  key: SQL
+  direction: Direction
+  limit: number
+  residual: SQL | null
+}
+
+/** The entries of a page, with what the actor must see to be told all of them. */
+function selectEntries<Extra extends Record<string, SQL.Aliased>>(
+  ctx: Ctx,
+  { within, key, direction, limit, residual }: Entries,
+  extra: Extra,
+) {
+  const { db, workspaceId } = ctx
+  const { events, projects } = db.tables
+  const ofEntry = sql`e.type, e.actor_id, e.subject_id, e.project_id, e.previous_project_id`
+  const order = orderBy({ key: null, id: key, direction })
+  const page = db.scanPage({
+    entries: (count, isNarrow) =>
+      sql`select e.seq as id, ${key} as k ${isNarrow ? sql`` : sql`, ${ofEntry}`} from ${events} e where e.workspace_id = ${workspaceId} and ${within} order by ${order} limit ${count}`,
+    residual,
+    direction,
+    limit,
+    window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),
+  })
+  const { workspaceId: _workspace, commitId: _commit, ...columns } = getTableColumns(events)
+  const previous = sql<
+    number | null
+  >`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = ${events.previousProjectId} ${andVisible(ctx)})`
+  return db.sql
+    .select({
+      ...columns,
+      ...extra,
+      isPreviousSeen: previous.as("is_previous_seen"),
+      k: sql<number>`page.k`.as("k"),
+      isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
+    })
+    .from(sql`${page} page`)
+    .innerJoin(events, and(eq(events.workspaceId, workspaceId), eq(events.seq, sql`page.id`)))
+}
+
+/** A row as lists cut them: its key alone says where it stands. */
+const placed = <Found extends { k: number }>(row: Found) => ({ ...row, k: Number(row.k), id: "" })
+
+/** Which entries the actor may see. */
+function seen(ctx: Ctx): SQL {
   const { db, workspaceId, actor } = ctx
   const { projects } = db.tables
   const condition = reaches(ctx, "view", { id: sql`p.id`, visibility: sql`p.visibility` })
-  if (!condition) return null
+  const isTold = sql`(entry.actor_id = ${actor.userId} or not ${db.oneOf(sql`entry.type`, ofActor)})`
+  // An owner sees every project.
+  if (!condition) return isTold
   // Where it is now decides: what was moved out of sight is out of sight, with all that it was.
   const ofProject = sql`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = entry.project_id and ${condition}) is not null`
   const ofWorkspace = {
@@ -75,12 +118,88 @@ function seen(ctx: Ctx): SQL | null {
     member: sql`(entry.actor_id = ${actor.userId} or not ${db.oneOf(sql`entry.type`, ofManagers)})`,
     guest: sql`entry.subject_id = ${actor.userId}`,
   }[actor.role]
-  return sql`(case when entry.project_id is null then ${ofWorkspace} else ${ofProject} end)`
+  return sql`(case when entry.project_id is null then ${isTold} and ${ofWorkspace} else ${ofProject} end)`
 }
 
-function eventView(row: Row<"events">): EventView {
-  const { seq, type, subjectId, subjectKey, revision, actorId, actorRole, source, at } = row
-  const { projectId, previousProjectId, data } = row
-  const who = { actorId, actorRole, source }
-  return { seq, type, subjectId, subjectKey, revision, ...who, projectId, previousProjectId, data, at: rfc3339(at) }
+// ---- feeds, newest first ----
+
+type Page = { data: ActivityView[]; next: string | null; seq: number }
+
+type Feed = {
+  /** What its cursors are for. */
+  name: string
+  within: SQL
+  key: SQL
+  residual: SQL | null
+  /** Finds something when the actor sees what the feed is of. */
+  isHere: SQL
+}
+
+/** What happened in the workspace, as far as the actor may see it. */
+export async function listActivity(ctx: Ctx, query: ActivityQueryInput): Promise<Page> {
+  permit(ctx, "event:read")
+  const feed = { name: "workspace", within: sql`true`, key: sql`e.seq`, residual: seen(ctx), isHere: sql`1` }
+  return readFeed(ctx, feed, query, "workspace")
+}
+
+/** What happened in a project. Of what has moved, what happened elsewhere is not among it. */
+export async function listProjectActivity(ctx: Ctx, projectId: string, query: ActivityQueryInput): Promise<Page> {
+  permit(ctx, "project:read")
+  if (!idPattern("project").test(projectId)) throw notFound("project")
+  const { db, workspaceId } = ctx
+  const { projects } = db.tables
+  const isHere = sql`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = ${projectId} and p.deleted_at is null ${andVisible(ctx)})`
+  const within = sql`e.project_id = ${projectId}`
+  // Who sees the project sees whatever happened in it.
+  return readFeed(ctx, { name: projectId, within, key: sql`e.seq`, residual: null, isHere }, query, "project")
+}
+
+/** What happened to a task, but for what happened to it where the actor does not see. */
+export async function listTaskActivity(ctx: Ctx, idOrKey: string, query: ActivityQueryInput): Promise<Page> {
+  permit(ctx, "task:read")
+  const { db, workspaceId } = ctx
+  const { projects, tasks } = db.tables
+  const taskId = taskNamed(ctx, idOrKey)
+  const inProject = sql`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = t.project_id and p.deleted_at is null ${andVisible(ctx)})`
+  const isHere = sql`(select 1 from ${tasks} t where t.workspace_id = ${workspaceId} and t.id = ${taskId} and t.deleted_at is null and ${inProject} is not null)`
+  const within = sql`e.subject_id = ${taskId}`
+  // By revision, which grows as the number does: it is what the index of a subject is ordered by.
+  return readFeed(ctx, { name: idOrKey, within, key: sql`e.revision`, residual: seen(ctx), isHere }, query, "task")
+}
+
+/** The id of a task by its id, its key, or a key that it had. */
+function taskNamed({ db, workspaceId }: Ctx, idOrKey: string): SQL {
+  mustNameTask(idOrKey)
+  if (idPattern("task").test(idOrKey)) return sql`${idOrKey}`
+  const { tasks, taskAliases } = db.tables
+  const current = sql`(select t.id from ${tasks} t where t.workspace_id = ${workspaceId} and t.key = ${idOrKey})`
+  const former = sql`(select a.task_id from ${taskAliases} a where a.workspace_id = ${workspaceId} and a.key = ${idOrKey})`
+  return sql`coalesce(${current}, ${former})`
+}
+
+/** One page in one round trip. Throws `not_found` for what the actor does not see. */
+async function readFeed(ctx: Ctx, feed: Feed, { limit, cursor }: ActivityQueryInput, what: string): Promise<Page> {
+  const { name, within, key, residual, isHere } = feed
+  const list = `${ctx.workspaceId} activity ${name}`
+  const place = parseCursor(list, "number", cursor)
+  const range = place ? sql`${within} and ${key} < ${place.k}` : within
+  const { db, workspaceId } = ctx
+  const { events, heads, members } = db.tables
+  const actorName = sql<
+    string | null
+  >`(select m.name from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${events.actorId})`
+  const [rows, [head]] = await db.read(
+    selectEntries(
+      ctx,
+      { within: range, key, direction: "desc", limit, residual },
+      { actorName: actorName.as("actor_name") },
+    ),
+    db.sql
+      .select({ seq: heads.seq, isHere: sql<number | null>`${isHere}`.as("is_here") })
+      .from(heads)
+      .where(eq(heads.workspaceId, workspaceId)),
+  )
+  if (!head?.isHere) throw notFound(what)
+  const page = cutPage(rows.map(placed), limit, "desc")
+  return { data: page.rows.map(activityView), next: page.next && formatCursor(list, page.next), seq: head.seq }
 }

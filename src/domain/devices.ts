@@ -4,9 +4,11 @@ import { idPattern } from "../lib/ids.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Actor, IdentityCtx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
+import { permitSession } from "./permissions.ts"
 
 /** The actor's signed-in devices, most recently used first. */
 export async function listSessions(ctx: IdentityCtx, actor: Actor): Promise<z.output<typeof Session>[]> {
+  permitSession(actor)
   const sessions = await ctx.sessions.list(actor.userId)
   return sessions.map(({ id, userAgent, address, createdAt, lastUsedAt, expiresAt }) => ({
     id,
@@ -21,6 +23,7 @@ export async function listSessions(ctx: IdentityCtx, actor: Actor): Promise<z.ou
 
 /** Ends one of the actor's sessions. Its access token lives out its ten minutes; nothing renews it. */
 export async function endSession(ctx: IdentityCtx, actor: Actor, sessionId: string): Promise<void> {
+  permitSession(actor)
   const isEnded = idPattern("session").test(sessionId) && (await ctx.sessions.end(actor.userId, sessionId))
   if (!isEnded) throw notFound("session")
 }

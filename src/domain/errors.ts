@@ -7,6 +7,7 @@ export type ErrorCode =
   | "not_found"
   | "method_not_allowed"
   | "conflict"
+  | "already_done"
   | "precondition_failed"
   | "too_large"
   | "unsupported_media_type"
@@ -41,6 +42,8 @@ export const notFound = (what: string) => new DomainError("not_found", `There is
 
 export const invalid = (...errors: FieldError[]) =>
   new DomainError("invalid_input", "The request is well-formed, but some of it is not as it must be", { errors })
+
+export const invalidApiKey = (cause?: unknown) => new DomainError("unauthenticated", "Invalid API key", { cause })
 
 export const noLongerMember = (cause: unknown) =>
   new DomainError("forbidden", "You are no longer a member of this workspace", { cause })

@@ -4,7 +4,7 @@ import type { Statement } from "../db/sql.ts"
 import { levels } from "../lib/roles.ts"
 import { levelIn, namedLevel, rolesInOpenProjects } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError, noLongerMember, notFound } from "./errors.ts"
+import { DomainError, invalidApiKey, noLongerMember, notFound } from "./errors.ts"
 import { forbidden, levelFor, type Permission, rolesThatMay } from "./permissions.ts"
 
 export type EventType =
@@ -15,6 +15,10 @@ export type EventType =
   | "member.added"
   | "member.updated"
   | "member.removed"
+  | "member.followed"
+  | "member.unfollowed"
+  | "member.favourite_added"
+  | "member.favourite_removed"
   | "invitation.created"
   | "invitation.resent"
   | "invitation.accepted"
@@ -44,6 +48,7 @@ export type EventType =
   | "comment.updated"
   | "comment.deleted"
   | "comment.reacted"
+  | "comment.unreacted"
 
 export type DomainChange = Omit<Change, "type" | "previousProjectId"> & {
   type: EventType
@@ -84,6 +89,7 @@ export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
         source,
         roles: rolesThatMay(permission),
         access: level && { level: levels[level], openTo: rolesInOpenProjects(level) },
+        apiKeyId: actor.apiKey?.id ?? null,
         isDespiteDeletion,
         isLeaving,
       },
@@ -113,12 +119,12 @@ export class ProjectHidden extends DomainError {
 }
 
 /** What the actor lacked for the commit, as it stands now: one more round trip, only for those who are refused. */
-async function explainRole(ctx: Ctx, { permission, changes }: Work, refused: CommitRefused): Promise<Error> {
+async function explainRole(ctx: Ctx, { permission, at, changes }: Work, refused: CommitRefused): Promise<Error> {
   const { db, workspaceId, actor } = ctx
-  const { members, profiles, projects } = db.tables
+  const { apiKeys, members, profiles, projects } = db.tables
   const projectIds = [...new Set(changes.flatMap(({ projectId, previousProjectId }) => [projectId, previousProjectId]))]
   const ids = projectIds.filter((id) => typeof id === "string")
-  const [[member], [profile], found] = await db.read(
+  const [[member], [profile], found, [key]] = await db.read(
     db.sql
       .select({ role: members.role, removedAt: members.removedAt })
       .from(members)
@@ -132,7 +138,14 @@ async function explainRole(ctx: Ctx, { permission, changes }: Work, refused: Com
       })
       .from(projects)
       .where(and(eq(projects.workspaceId, workspaceId), db.oneOf(projects.id, ids), isNull(projects.deletedAt))),
+    db.sql
+      .select({ revokedAt: apiKeys.revokedAt, expiresAt: apiKeys.expiresAt })
+      .from(apiKeys)
+      .where(and(eq(apiKeys.workspaceId, workspaceId), eq(apiKeys.id, actor.apiKey?.id ?? ""))),
   )
+  if (actor.apiKey && (!key || key.revokedAt !== null || (key.expiresAt !== null && key.expiresAt <= at))) {
+    return invalidApiKey(refused)
+  }
   if (!member || member.removedAt !== null) {
     return noLongerMember(refused)
   }

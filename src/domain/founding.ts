@@ -7,6 +7,7 @@ import type { Role } from "../lib/roles.ts"
 import type { Base, Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { commit, commitNothing } from "./events.ts"
+import { permitSession } from "./permissions.ts"
 import { draftProject, insertProject, projectCreated } from "./projects.ts"
 import { findReplay } from "./receipts.ts"
 
@@ -22,7 +23,7 @@ export const asMember = (
   db: base.db,
   now: base.now,
   newId: base.newId,
-  actor: { userId, role, sessionId: "" },
+  actor: { userId, role, sessionId: "", apiKey: null },
   workspaceId,
   source: "api",
   idempotency: null,
@@ -55,6 +56,7 @@ export function enterWorkspaceInDirectory(
  * the workspace: a repeat with the same key completes what was cut off, and makes no second one.
  */
 export async function createWorkspace(ctx: Ctx, name: string): Promise<WorkspaceView> {
+  permitSession(ctx.actor)
   const { db, actor, idempotency } = ctx
   const { users } = db.tables
   const [[user]] = await db.read(db.sql.select({ name: users.name }).from(users).where(eq(users.id, actor.userId)))

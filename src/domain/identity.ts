@@ -1,37 +1,24 @@
 import { and, asc, eq, getTableColumns, isNull, sql } from "drizzle-orm"
-import type { SignedInView, TokensView, UserView } from "../contracts/auth.ts"
+import type { SignedInView, TokensView } from "../contracts/auth.ts"
 import { isUnique, ReadOnly } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
 import { accessTokenLife } from "../lib/access-token.ts"
-import { isCommonPassword } from "../lib/common-passwords.ts"
 import type { Role } from "../lib/roles.ts"
-import { rfc3339, second } from "../lib/time.ts"
+import { second } from "../lib/time.ts"
 import type { Actor, IdentityCtx } from "./ctx.ts"
-import { DomainError, type FieldError, invalid } from "./errors.ts"
+import { DomainError, invalid } from "./errors.ts"
 import { untilUncontested } from "./events.ts"
 import { asMember, draftWorkspace, enterWorkspaceInDirectory, foundWorkspace, workspaceView } from "./founding.ts"
 import { renameMember } from "./member-rows.ts"
+import { passwordErrors } from "./passwords.ts"
+import { permitSession } from "./permissions.ts"
+import { type User, userView } from "./user-rows.ts"
 
-type User = Row<"users">
 type Workspace = Pick<Row<"workspaces">, "id" | "name" | "inboxId">
-
-export function userView({ id, email, name, timeZone, revision, createdAt, updatedAt }: User): UserView {
-  return { id, email, name, timeZone, revision, createdAt: rfc3339(createdAt), updatedAt: rfc3339(updatedAt) }
-}
 
 // ---- register ----
 
 type Registration = { email: string; password: string; name: string }
-
-/** Why a password is refused, if it is. Its length has been checked already. */
-export function passwordErrors({ email, password }: Pick<Registration, "email" | "password">): FieldError[] {
-  const told = (detail: string) => [{ pointer: "/password", detail }]
-  // In the form that is hashed: full-width letters make no other password.
-  const plain = password.normalize("NFKC")
-  if (plain.toLowerCase() === email) return told("must not be the e-mail address")
-  if (isCommonPassword(plain)) return told("is one of the most common passwords")
-  return []
-}
 
 /**
  * Creates a user with a workspace of their own, and signs them in. The directory is written first, then the workspace;
@@ -43,7 +30,7 @@ export async function register(ctx: IdentityCtx, registration: Registration): Pr
   return ctx.hasher.admit(ctx.now(), async () => {
     const { user, workspace } = await enterDirectory(ctx, registration)
     await foundWorkspace(ctx, user, workspace)
-    return signIn(ctx, user, workspace, "owner")
+    return signIn(ctx, { user, provenAt: user.createdAt }, workspace, "owner")
   })
 }
 
@@ -91,15 +78,16 @@ export async function login(
   { email, password }: { email: string; password: string },
 ): Promise<SignedInView> {
   return ctx.hasher.admit(ctx.now(), async () => {
+    const provenAt = ctx.now()
     const found = await findAccount(ctx, email)
     if (!found) {
       await ctx.hasher.pretend(password)
       throw wrongCredentials()
     }
     if (!(await ctx.hasher.verify(password, found.secret))) throw wrongCredentials()
-    if (ctx.hasher.isOutdated(found.secret)) await rehash(ctx, email, password)
+    if (ctx.hasher.isOutdated(found.secret)) await rehash(ctx, { email, password, outdated: found.secret })
     const { workspace, role } = await enterWorkspace(ctx, found.user, found.workspaces)
-    return signIn(ctx, found.user, workspace, role)
+    return signIn(ctx, { user: found.user, provenAt }, workspace, role)
   })
 }
 
@@ -130,13 +118,14 @@ async function findAccount(ctx: IdentityCtx, email: string) {
   return { secret, user, workspaces: joined }
 }
 
-/** Brings the hash up to today's parameters. */
-async function rehash(ctx: IdentityCtx, email: string, password: string): Promise<void> {
+type Outdated = { email: string; password: string; outdated: string }
+
+/** Brings the hash up to today's parameters, unless there is another password by now. */
+async function rehash(ctx: IdentityCtx, { email, password, outdated }: Outdated): Promise<void> {
   const secret = await ctx.hasher.hash(password)
-  const { sql: db, tables } = ctx.db
-  await unlessReadOnly(
-    ctx.db.write(db.update(tables.identities).set({ secret, updatedAt: ctx.now() }).where(isIdentity(ctx, email))),
-  )
+  const { identities } = ctx.db.tables
+  const isStill = and(isIdentity(ctx, email), eq(identities.secret, outdated))
+  await unlessReadOnly(ctx.db.write(ctx.db.sql.update(identities).set({ secret, updatedAt: ctx.now() }).where(isStill)))
 }
 
 /** What can as well be done at the next sign-in does not keep anybody out. */
@@ -170,7 +159,7 @@ function enter(ctx: IdentityCtx, user: User, workspace: Workspace): Promise<Role
     if (isDeleted) return null
     if (member) {
       if (member.removedAt !== null) return null
-      if (member.name !== user.name) await unlessReadOnly(renameMember(asMember(ctx, member), member, user.name))
+      await takeName(ctx, member, user.name)
       return member.role
     }
     if (isFounded) return null
@@ -179,29 +168,45 @@ function enter(ctx: IdentityCtx, user: User, workspace: Workspace): Promise<Role
   })
 }
 
-/** The membership, whether the workspace has had its first commit, and whether it is no more. */
+/** The workspace shows the name that the user has by now: they may have changed it in another. */
+async function takeName(ctx: IdentityCtx, member: Row<"members">, name: string): Promise<void> {
+  if (member.name !== name) await unlessReadOnly(renameMember(asMember(ctx, member), member, name))
+}
+
+/** The membership, the user's own name, whether the workspace has had its first commit, and whether it is no more. */
 async function findMember(ctx: IdentityCtx, userId: string, workspaceId: string) {
   const { sql: db, tables } = ctx.db
-  const { members, heads, profiles } = tables
-  const [[member], [head], [profile]] = await ctx.db.read(
+  const { members, heads, profiles, users } = tables
+  const [[member], [head], [profile], [user]] = await ctx.db.read(
     db
       .select()
       .from(members)
       .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, userId))),
     db.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
     db.select({ deletedAt: profiles.deletedAt }).from(profiles).where(eq(profiles.workspaceId, workspaceId)),
+    db.select({ name: users.name }).from(users).where(eq(users.id, userId)),
   )
   const isDeleted = profile !== undefined && profile.deletedAt !== null
-  return { member: member ?? null, isFounded: head !== undefined, isDeleted }
+  return { member: member ?? null, name: user?.name, isFounded: head !== undefined, isDeleted }
 }
 
-async function signIn(ctx: IdentityCtx, user: User, workspace: Workspace, role: Role): Promise<SignedInView> {
+type Proven = { user: User; provenAt: number }
+
+async function signIn(
+  ctx: IdentityCtx,
+  { user, provenAt }: Proven,
+  workspace: Workspace,
+  role: Role,
+): Promise<SignedInView> {
   const grant = await ctx.sessions.open({
     sessionId: ctx.newId("session"),
     userId: user.id,
     workspaceId: workspace.id,
+    provenAt,
     ...ctx.device,
   })
+  // The password was changed while it was checked: it is the wrong one by now.
+  if (!grant) throw wrongCredentials()
   return { user: userView(user), workspace: workspaceView(workspace), ...(await issueTokens(ctx, grant, role)) }
 }
 
@@ -227,11 +232,16 @@ export async function refresh(ctx: IdentityCtx, refreshToken: string): Promise<T
 
 /** Moves the actor's device to another of their workspaces: new tokens, and the refresh token of before is used up. */
 export async function switchWorkspace(ctx: IdentityCtx, actor: Actor, workspaceId: string): Promise<TokensView> {
-  const { member, isDeleted } = await findMember(ctx, actor.userId, workspaceId)
-  if (!member || member.removedAt !== null || isDeleted) {
-    throw invalid({ pointer: "/workspaceId", detail: "There is no such workspace of yours" })
-  }
+  permitSession(actor)
+  const role = await untilUncontested(async () => {
+    const { member, name, isDeleted } = await findMember(ctx, actor.userId, workspaceId)
+    if (!member || member.removedAt !== null || isDeleted) {
+      throw invalid({ pointer: "/workspaceId", detail: "There is no such workspace of yours" })
+    }
+    await takeName(ctx, member, name ?? member.name)
+    return member.role
+  })
   const grant = await ctx.sessions.move(actor.userId, actor.sessionId, workspaceId)
   if (!grant) throw new DomainError("unauthenticated", "This session has ended")
-  return issueTokens(ctx, grant, member.role)
+  return issueTokens(ctx, grant, role)
 }

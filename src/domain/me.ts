@@ -1,23 +1,28 @@
 import { and, eq, sql } from "drizzle-orm"
-import type * as z from "zod"
-import type { Me } from "../contracts/me.ts"
+import type { MePatchInput, MeView } from "../contracts/me.ts"
 import { CommitRefused } from "../db/commit.ts"
 import { DbError } from "../db/errors.ts"
 import type { Row } from "../db/tables.ts"
+import { avatarUrl } from "../lib/avatar.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError, notFound } from "./errors.ts"
+import { DomainError, invalid, notFound } from "./errors.ts"
 import { commitNothing, difference, untilUncontested } from "./events.ts"
-import { userView } from "./identity.ts"
 import { renameMember } from "./member-rows.ts"
-import { permit } from "./permissions.ts"
+import { permit, permitSession } from "./permissions.ts"
+import { getProjectRow } from "./projects.ts"
 import { findReplay } from "./receipts.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
+import { changeSettings, settingsIn } from "./settings.ts"
+import { userView } from "./user-rows.ts"
 
 type User = Row<"users">
-type MeView = z.output<typeof Me>
+
+/** What a user can change, with what their settings mean in the active workspace. */
+const fieldsOf = (ctx: Ctx, user: User) => ({ ...userView(user), ...settingsIn(ctx.workspaceId, user.settings) })
 
 const meView = (ctx: Ctx, user: User): MeView => ({
-  ...userView(user),
+  ...fieldsOf(ctx, user),
+  avatarUrl: avatarUrl(user.id, user.name),
   workspace: { id: ctx.workspaceId, role: ctx.actor.role },
 })
 
@@ -33,25 +38,30 @@ export async function getMe(ctx: Ctx): Promise<MeView> {
   return meView(ctx, await getUser(ctx))
 }
 
-type Patch = { name?: string | undefined; timeZone?: string | undefined }
+type Patch = Omit<MePatchInput, "revision">
 
 /**
- * Changes who the actor is: in the directory, then in their workspace, whose lists show the name. Each half is skipped
- * when it is done already, so a request that was cut off between them is completed by its repeat (or the next login).
+ * Changes who the actor is and what they have chosen: in the directory, then in their workspace, whose lists show the
+ * name. Each half is skipped when it is done already, so a request that was cut off between them is completed by its
+ * repeat (or the next login).
  */
 export async function updateMe(ctx: Ctx, patch: Patch, expected: Expected): Promise<MeView> {
+  // A name stands in every workspace of the user, and a key belongs to one.
+  permitSession(ctx.actor)
   permit(ctx, "profile:write")
   // The directory keeps no receipts, so a repeat must be known before its half would be written once more.
   if (ctx.idempotency && (await findReplay(ctx, ctx.idempotency))) {
     throw new DomainError("conflict", "A request with this Idempotency-Key has been answered")
   }
+  if (patch.defaultProjectId) await expectProject(ctx, patch.defaultProjectId)
   let accepted = expected
   return untilUncontested(async () => {
     const before = await getUser(ctx)
     expectRevision(accepted, before.revision)
-    const { name = before.name, timeZone = before.timeZone } = patch
-    const changed = { ...before, name, timeZone, updatedAt: ctx.now(), revision: before.revision + 1 }
-    const data = difference(userView(before), userView(changed))
+    const { name = before.name, timeZone = before.timeZone, ...chosen } = patch
+    const settings = changeSettings(ctx.workspaceId, before.settings, chosen)
+    const changed = { ...before, name, timeZone, settings, updatedAt: ctx.now(), revision: before.revision + 1 }
+    const data = difference(fieldsOf(ctx, before), fieldsOf(ctx, changed))
     const after = Object.keys(data.after).length > 0 ? changed : before
     if (after !== before) await saveUser(ctx, before, after, data)
     // Whoever outruns the other half finds this one done, not stale.
@@ -63,6 +73,16 @@ export async function updateMe(ctx: Ctx, patch: Patch, expected: Expected): Prom
     else await commitNothing(ctx, "profile:write", { kind: "changed", body: view })
     return view
   })
+}
+
+/** Anybody may choose a project that they see. */
+async function expectProject(ctx: Ctx, projectId: string): Promise<void> {
+  try {
+    await getProjectRow(ctx, projectId, "project:read")
+  } catch (error) {
+    if (!(error instanceof DomainError && error.code === "not_found")) throw error
+    throw invalid({ pointer: "/defaultProjectId", detail: "There is no such project in the active workspace" })
+  }
 }
 
 async function findMyself(ctx: Ctx): Promise<Row<"members"> | undefined> {
@@ -80,13 +100,13 @@ async function findMyself(ctx: Ctx): Promise<Row<"members"> | undefined> {
 async function saveUser(ctx: Ctx, before: User, after: User, data: Record<string, unknown>): Promise<void> {
   const { sql: db, tables } = ctx.db
   const { users, userEvents } = tables
-  const { name, timeZone, updatedAt, revision } = after
+  const { name, timeZone, settings, updatedAt, revision } = after
   const written = sql<number>`(select ${users.revision} from ${users} where ${users.id} = ${before.id} and ${users.revision} = ${revision})`
   try {
     await ctx.db.write(
       db
         .update(users)
-        .set({ name, timeZone, updatedAt, revision })
+        .set({ name, timeZone, settings, updatedAt, revision })
         .where(and(eq(users.id, before.id), eq(users.revision, before.revision))),
       db.insert(userEvents).values({ userId: before.id, revision: written, type: "user.updated", data, at: updatedAt }),
     )
@@ -94,8 +114,9 @@ async function saveUser(ctx: Ctx, before: User, after: User, data: Record<string
     if (!isContested(error)) throw error
     // Ours, from an attempt whose answer was lost, or another writer's: what stands there tells.
     const now = await getUser(ctx)
-    const isOurs = now.revision === revision && now.updatedAt === updatedAt && now.name === name
-    if (!isOurs || now.timeZone !== timeZone) throw new CommitRefused({ reason: "revision" }, error)
+    const isOurs = now.revision === revision && now.updatedAt === updatedAt
+    const { after: others } = difference(fieldsOf(ctx, after), fieldsOf(ctx, now))
+    if (!isOurs || Object.keys(others).length > 0) throw new CommitRefused({ reason: "revision" }, error)
   }
 }
 

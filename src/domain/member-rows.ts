@@ -2,6 +2,7 @@ import { and, eq, sql } from "drizzle-orm"
 import type { MemberView } from "../contracts/members.ts"
 import type { Statement } from "../db/sql.ts"
 import type { Row } from "../db/tables.ts"
+import { avatarUrl } from "../lib/avatar.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { commit, type DomainChange } from "./events.ts"
@@ -13,6 +14,7 @@ export type Member = Row<"members">
 export const memberView = ({ userId, name, role, revision, createdAt, updatedAt }: Member): MemberView => ({
   userId,
   name,
+  avatarUrl: avatarUrl(userId, name),
   role,
   revision,
   createdAt: rfc3339(createdAt),

@@ -3,12 +3,13 @@ import type { MemberQueryInput, MemberView } from "../contracts/members.ts"
 import type { Statement } from "../db/sql.ts"
 import { idPattern } from "../lib/ids.ts"
 import { levels, type Role } from "../lib/roles.ts"
+import { revokeKeysOf } from "./api-keys.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commit, commitNothing, untilUncontested } from "./events.ts"
 import { formatCursor, parseCursor } from "./lists.ts"
 import { changeOfMember, type Member, memberView, replaceMember } from "./member-rows.ts"
-import { forbidden, type Permission, permit } from "./permissions.ts"
+import { forbidden, type Permission, permit, permitSession } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
 /** Everybody in the workspace, by their id: in the order in which they registered. */
@@ -125,6 +126,7 @@ function narrowed({ db, workspaceId }: Ctx, { userId, role }: Member): Statement
  */
 export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
   const isLeaving = userId === ctx.actor.userId
+  if (isLeaving) permitSession(ctx.actor)
   permit(ctx, isLeaving ? "profile:write" : "member:manage")
   await untilUncontested(async () => {
     const { isOnlyOwner, ...member } = await getMember(ctx, userId)
@@ -138,6 +140,7 @@ export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
       at,
       rows: [
         replaceMember(ctx, member, { updatedAt: at, removedAt: at }),
+        revokeKeysOf(ctx, userId, at),
         ctx.db.sql
           .delete(projectMembers)
           .where(and(eq(projectMembers.workspaceId, ctx.workspaceId), eq(projectMembers.userId, userId))),
@@ -153,7 +156,7 @@ export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
 }
 
 /** The directory's locator goes after the member: whoever is cut off in between is not let in, and told so. */
-async function forgetMembership({ db, workspaceId }: Ctx, userId: string): Promise<void> {
+export async function forgetMembership({ db, workspaceId }: Ctx, userId: string): Promise<void> {
   const { memberships } = db.tables
   await db.write(
     db.sql.delete(memberships).where(and(eq(memberships.userId, userId), eq(memberships.workspaceId, workspaceId))),

@@ -1,5 +1,5 @@
 import type { Level, Role } from "../lib/roles.ts"
-import type { Ctx } from "./ctx.ts"
+import type { Actor, Ctx } from "./ctx.ts"
 import { DomainError } from "./errors.ts"
 
 type Rule = { roles: readonly Role[]; level: Level | null }
@@ -41,8 +41,16 @@ export const rolesThatMay = (permission: Permission): readonly Role[] => permiss
 export const levelFor = (permission: Permission): Level | null => permissions[permission].level
 
 /** The first line of every verb. Throws `forbidden`. */
-export function permit(ctx: Pick<Ctx, "actor">, permission: Permission): void {
-  if (!rolesThatMay(permission).includes(ctx.actor.role)) throw forbidden(permission)
+export function permit({ actor: { role, apiKey } }: Pick<Ctx, "actor">, permission: Permission): void {
+  if (!rolesThatMay(permission).includes(role)) throw forbidden(permission)
+  if (apiKey && !apiKey.scopes.includes(permission)) {
+    throw new DomainError("forbidden", `This API key may not do this: it lacks the scope ${permission}`)
+  }
+}
+
+/** For what reaches beyond a workspace, or hands out credentials: no key does it, whatever its scopes. */
+export function permitSession({ apiKey }: Actor): void {
+  if (apiKey) throw new DomainError("forbidden", "Sign in for this")
 }
 
 export const forbidden = (permission: Permission) =>

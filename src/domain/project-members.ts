@@ -5,7 +5,7 @@ import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import type { NewRow, Row } from "../db/tables.ts"
 import { idPattern } from "../lib/ids.ts"
-import { type Level, levelNames, levels } from "../lib/roles.ts"
+import { type Level, levelNames, levels, type Role } from "../lib/roles.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { invalid, notFound } from "./errors.ts"
@@ -59,17 +59,18 @@ export async function listProjectMembers(
   const place = parseCursor(list, "string", cursor)
   const { db, workspaceId } = ctx
   const { members, projectMembers } = db.tables
+  const ofMember = sql`from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${projectMembers.userId}`
   const [rows] = await db.read(
     db.sql
       .select({
         userId: projectMembers.userId,
         level: projectMembers.level,
         createdAt: projectMembers.createdAt,
-        name: members.name,
-        role: members.role,
+        // Looked up for the page, and not joined: a plan may join from whichever side it likes.
+        name: sql<string>`(select m.name ${ofMember})`.as("name"),
+        role: sql<Role>`(select m.role ${ofMember})`.as("role"),
       })
       .from(projectMembers)
-      .innerJoin(members, and(eq(members.workspaceId, workspaceId), eq(members.userId, projectMembers.userId)))
       .where(
         and(
           eq(projectMembers.workspaceId, workspaceId),

@@ -2,12 +2,15 @@ import { and, asc, between, eq, gte } from "drizzle-orm"
 import type { Answer } from "../db/commit.ts"
 import { receiptLife } from "../db/commit.ts"
 import type { Ctx, Idempotency } from "./ctx.ts"
-import { invalid } from "./errors.ts"
+import { DomainError, invalid } from "./errors.ts"
 
 /** The answer that a request with this key was given, ready to be given again. */
-export type Replay = { kind: Answer; body: Record<string, unknown> | null }
+export type Replay = { kind: Exclude<Answer, "secret">; body: Record<string, unknown> | null }
 
-/** Null when the key has not been used. Throws `invalid_input` when it was used for another request. */
+/**
+ * Null when the key has not been used. Throws `invalid_input` when it was used for another request, and `already_done`
+ * when what it answered held a secret, which nobody keeps.
+ */
 export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): Promise<Replay | null> {
   const { sql: db, tables } = ctx.db
   const { receipts, events } = tables
@@ -28,9 +31,9 @@ export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): P
   if (receipt.fingerprint !== fingerprint) {
     throw invalid({ pointer: "Idempotency-Key", detail: "was used for another request" })
   }
-  if (receipt.answer !== "created" && receipt.answer !== "created_many") {
-    return { kind: receipt.answer, body: receipt.body }
-  }
+  const kind = receipt.answer
+  if (kind === "secret") throw alreadyDone(String(receipt.body?.["id"]))
+  if (kind !== "created" && kind !== "created_many" && receipt.body?.["key"] !== "") return { kind, body: receipt.body }
 
   // What was created is told by its events: the log has it anyway, so the receipt does not keep it a second time.
   const [created] = await ctx.db.read(
@@ -40,9 +43,16 @@ export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): P
       .where(and(eq(events.workspaceId, ctx.workspaceId), between(events.seq, receipt.firstSeq, receipt.lastSeq)))
       .orderBy(asc(events.seq)),
   )
+  // What was moved got its key in the commit, as what was created did.
+  if (kind === "changed") return { kind, body: { ...receipt.body, key: created[0]?.key } }
   const views = created.map(({ key: subjectKey, data }) => {
     const { id, ...rest } = data.after ?? {}
-    return { id, key: subjectKey, ...rest }
+    return { id, ...(subjectKey !== null && { key: subjectKey }), ...rest }
   })
-  return { kind: receipt.answer, body: receipt.answer === "created" ? (views[0] ?? null) : { data: views } }
+  return { kind, body: kind === "created" ? (views[0] ?? null) : { data: views } }
 }
+
+const alreadyDone = (id: string) =>
+  new DomainError("already_done", `This has been done: it made ${id}. The answer held a secret, which is shown once`, {
+    errors: [{ pointer: "Idempotency-Key", detail: `was used to make ${id}` }],
+  })

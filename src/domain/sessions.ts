@@ -7,6 +7,8 @@ export type NewSession = {
   workspaceId: string
   userAgent: string
   address: string
+  /** When the password was looked up that opens it, in epoch milliseconds. */
+  provenAt: number
 }
 
 /** Times in epoch milliseconds. */
@@ -21,7 +23,8 @@ export type SessionInfo = {
 
 /** The signed-in devices of users. */
 export type Sessions = {
-  open(session: NewSession): Promise<Grant>
+  /** Null when all sessions were ended after the password had been looked up: it may be another one by now. */
+  open(session: NewSession): Promise<Grant | null>
   /** Exchanges a refresh token for the next one. Null for one that is foreign, used up, expired or revoked. */
   rotate(refreshToken: string): Promise<Grant | null>
   /** Gives a session another workspace, and its next refresh token. Null for one that has ended. */
@@ -29,6 +32,8 @@ export type Sessions = {
   list(userId: string): Promise<SessionInfo[]>
   /** Whether there was such a session. */
   end(userId: string, sessionId: string): Promise<boolean>
+  /** Ends every session of the user, but one that is to stay. */
+  endAll(userId: string, keptSession: string | null): Promise<void>
   /** Ends the session that a refresh token belongs to; unknown tokens are ignored. */
   endByToken(refreshToken: string): Promise<void>
 }

@@ -4,11 +4,13 @@ import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import { positionAtEnd } from "../lib/positions.ts"
-import { findMembers, insertAssignees, strangers } from "./assignees.ts"
+import { reaches } from "./access.ts"
+import { findAssignable, insertAssignees, strangers } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { type FieldError, invalid } from "./errors.ts"
 import { commit, type DomainChange, ProjectHidden, untilUncontested } from "./events.ts"
 import { permit } from "./permissions.ts"
+import { findLabels, insertLabels, strayLabels } from "./task-labels.ts"
 import { dueSort, type Task, taskView, whenColumns } from "./task-rows.ts"
 
 export async function createTask(ctx: Ctx, input: NewTaskInput): Promise<TaskView> {
@@ -62,7 +64,7 @@ function draftTasks(ctx: Ctx, inputs: NewTaskInput[], at: number): Draft[] {
     inProject.set(input.projectId, ahead)
     const start = whenColumns(input.start)
     const due = whenColumns(input.due)
-    const { projectId, parentId, title, description, status, priority, assigneeIds } = input
+    const { projectId, parentId, title, description, status, priority, assigneeIds, labelIds } = input
     return {
       workspaceId: ctx.workspaceId,
       id: ctx.newId("task"),
@@ -73,7 +75,8 @@ function draftTasks(ctx: Ctx, inputs: NewTaskInput[], at: number): Draft[] {
       description,
       status,
       priority,
-      assigneeIds,
+      assigneeIds: assigneeIds.toSorted(),
+      labelIds: labelIds.toSorted(),
       startDate: start.date,
       startAt: start.at,
       dueDate: due.date,
@@ -103,6 +106,7 @@ function insertTasks(ctx: Ctx, drafts: Draft[]): Statement[] {
   const assigned = drafts.flatMap(({ id, assigneeIds, dueSort }) =>
     assigneeIds.map((userId) => ({ workspaceId: ctx.workspaceId, taskId: id, userId, dueSort })),
   )
+  const labelled = drafts.flatMap(({ id, labelIds }) => labelIds.map((labelId) => ({ taskId: id, labelId })))
   return [
     // Numbers are handed out here, in the commit: two creators queue for the row, and no number is lost or doubled.
     db.sql
@@ -126,6 +130,7 @@ function insertTasks(ctx: Ctx, drafts: Draft[]): Statement[] {
       tail: sql`join ${projects} p on p.workspace_id = ${ctx.workspaceId} and p.id = ${given("projectId")} and p.deleted_at is null where ${given("parentId")} is null or exists (select 1 from ${tasks} parent where parent.workspace_id = ${ctx.workspaceId} and parent.id = ${given("parentId")} and parent.project_id = ${given("projectId")} and parent.deleted_at is null)`,
     }),
     ...(assigned.length > 0 ? [insertAssignees(ctx, assigned)] : []),
+    ...(labelled.length > 0 ? [insertLabels(ctx, labelled)] : []),
   ]
 }
 
@@ -135,7 +140,7 @@ function taskCreated(draft: Draft): DomainChange {
   return { type: "task.created", subject: "task", subjectId: id, revision, projectId, data: { before: null, after } }
 }
 
-/** Throws `invalid_input` naming every project, parent and assignee that is not there. */
+/** Throws `invalid_input` naming every project, parent, assignee and label that is not there. */
 async function explainRefusedTasks(
   ctx: Ctx,
   inputs: NewTaskInput[],
@@ -145,41 +150,41 @@ async function explainRefusedTasks(
   const { sql: db, tables, oneOf } = ctx.db
   const { projects, tasks } = tables
   const parentIds = inputs.flatMap(({ parentId }) => parentId ?? [])
-  const [projectRows, parentRows, memberRows] = await ctx.db.read(
+  const projectIds = inputs.map(({ projectId }) => projectId)
+  const userIds = inputs.flatMap(({ assigneeIds }) => assigneeIds)
+  const labelIds = inputs.flatMap((input) => input.labelIds)
+  const [projectRows, parentRows, people, named, found] = await ctx.db.read(
     db
-      .select({ id: projects.id })
+      .select({ id: projects.id, visibility: projects.visibility })
       .from(projects)
       .where(
         and(
           eq(projects.workspaceId, ctx.workspaceId),
           isNull(projects.deletedAt),
-          oneOf(
-            projects.id,
-            inputs.map(({ projectId }) => projectId),
-          ),
+          oneOf(projects.id, projectIds),
+          // Of a project that the actor does not see, nothing is told: not who else does either.
+          reaches(ctx, "view", { id: sql`${projects.id}`, visibility: sql`${projects.visibility}` }) ?? undefined,
         ),
       ),
     db
       .select({ id: tasks.id, projectId: tasks.projectId })
       .from(tasks)
       .where(and(eq(tasks.workspaceId, ctx.workspaceId), isNull(tasks.deletedAt), oneOf(tasks.id, parentIds))),
-    findMembers(
-      ctx,
-      inputs.flatMap(({ assigneeIds }) => assigneeIds),
-    ),
+    ...findAssignable(ctx, userIds, projectIds),
+    findLabels(ctx, labelIds),
   )
-  const projectIds = new Set(projectRows.map(({ id }) => id))
+  const projectsById = new Map(projectRows.map((project) => [project.id, project]))
   const projectOfParent = new Map(parentRows.map(({ id, projectId }) => [id, projectId]))
-  const memberIds = new Set(memberRows.map(({ id }) => id))
 
   const errors = inputs.flatMap((input, index): FieldError[] => {
     const at = pointer.replace("{}", String(index))
-    const isHidden = hidden.has(input.projectId) || !projectIds.has(input.projectId)
-    if (isHidden) return [{ pointer: `${at}/projectId`, detail: "There is no such project" }]
+    const project = projectsById.get(input.projectId)
+    if (!project || hidden.has(project.id)) return [{ pointer: `${at}/projectId`, detail: "There is no such project" }]
     const parent = input.parentId && projectOfParent.get(input.parentId) !== input.projectId
     return [
       ...(parent ? [{ pointer: `${at}/parentId`, detail: "There is no such task in this project" }] : []),
-      ...strangers(input.assigneeIds, memberIds, at),
+      ...strangers(input.assigneeIds, project, { people, named }, at),
+      ...strayLabels(input.labelIds, found, at),
     ]
   })
   if (errors.length > 0) throw invalid(...errors)

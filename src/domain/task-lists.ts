@@ -11,7 +11,7 @@ import { permit } from "./permissions.ts"
 import { projectedView, taskSelection } from "./task-rows.ts"
 
 type Sort = (typeof taskSorts)[number]
-type ScopeKind = "workspace" | "project" | "parent" | "assignee"
+type ScopeKind = "workspace" | "project" | "parent" | "assignee" | "label"
 
 /** The legal lists: each pair of scope and sort is one index in db/sqlite.ts. The first sort is the default. */
 export const taskLists = {
@@ -19,6 +19,7 @@ export const taskLists = {
   project: ["position", "created", "updated", "due"],
   parent: ["position"],
   assignee: ["due", "created"],
+  label: ["created"],
 } as const satisfies Record<ScopeKind, readonly [Sort, ...Sort[]]>
 
 const keyTypes = { position: "string", created: "string", updated: "number", due: "number" } as const
@@ -31,11 +32,12 @@ const assignedTo = (ctx: Pick<Ctx, "actor">, assignee: Filters["assignee"]) =>
 
 /** The narrowest thing that the query names is the scope; whatever else it names filters. */
 export function scopeOf(ctx: Pick<Ctx, "workspaceId" | "actor">, query: Filters): Scope {
-  const { project, parent, assignee, ...rest } = query
+  const { project, parent, assignee, label, ...rest } = query
   const assigned = assignedTo(ctx, assignee)
-  if (parent) return { kind: "parent", id: parent, filters: { ...rest, project, assignee: assigned } }
-  if (project) return { kind: "project", id: project, filters: { ...rest, assignee: assigned } }
-  if (assigned) return { kind: "assignee", id: assigned, filters: rest }
+  if (parent) return { kind: "parent", id: parent, filters: { ...rest, project, assignee: assigned, label } }
+  if (project) return { kind: "project", id: project, filters: { ...rest, assignee: assigned, label } }
+  if (assigned) return { kind: "assignee", id: assigned, filters: { ...rest, label } }
+  if (label) return { kind: "label", id: label, filters: rest }
   return { kind: "workspace", id: ctx.workspaceId, filters: rest }
 }
 
@@ -49,7 +51,7 @@ function sortOf(kind: ScopeKind, asked: TaskQueryInput["sort"]) {
   return sort
 }
 
-const nameable = ["project", "parent", "assignee"] as const
+const nameable = ["project", "parent", "assignee", "label"] as const
 type Named = (typeof nameable)[number]
 
 const unknown = (names: Named[]): DomainError =>
@@ -84,7 +86,7 @@ export async function listTasks(ctx: Ctx, query: TaskQueryInput, missing = unkno
   const [rows, [head]] = await db.read(
     db.sql
       .select({
-        ...taskSelection(db, query),
+        ...taskSelection(db, query, ctx.actor),
         k: sql<string | number>`page.k`.as("k"),
         isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
       })
@@ -116,10 +118,10 @@ export async function listProjectTasks(ctx: Ctx, projectId: string, query: TaskQ
 
 // ---- the scan ----
 
-// An entry is read once for the page and once for the boundary; the list of an assignee also joins the task each time.
-const readsPerEntry = { workspace: 2, project: 2, parent: 2, assignee: 3 } as const
+// An entry is read once for the page and once for the boundary; that of an assignee or a label also joins its task.
+const readsPerEntry = { workspace: 2, project: 2, parent: 2, assignee: 3, label: 3 } as const
 
-// A row of the page costs two reads beside its own: whom it is assigned to, and that this is all. The window is never
+// Two reads are set aside for each row of the page: whom it is assigned to, and which labels it has. The window is never
 // smaller than the page and one more, so that a list without filters fills its pages and needs no boundary.
 const windowOf = (limit: number, reads: number) => Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / reads))
 
@@ -140,16 +142,20 @@ function entriesOf(
   bounds: (order: Order) => { from: SQL; orderBy: SQL },
   direction: Order["direction"],
 ): Scan["entries"] {
-  const { tasks, taskAssignees } = ctx.db.tables
-  if (kind === "assignee") {
+  const { tasks, taskAssignees, taskLabels } = ctx.db.tables
+  if (kind === "assignee" || kind === "label") {
+    const owned = {
+      assignee: sql`${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id}`,
+      label: sql`${taskLabels} a where a.workspace_id = ${ctx.workspaceId} and a.label_id = ${id}`,
+    }[kind]
     const key = by === "due" ? sql`a.due_sort` : null
     const range = bounds({ key, id: sql`a.task_id`, direction })
     return (limit, isNarrow) => {
-      const entries = sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k from ${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.user_id = ${id} and ${range.from} order by ${range.orderBy} limit ${limit}`
+      const entries = sql`select a.task_id as id, ${key ?? sql`a.task_id`} as k from ${owned} and ${range.from} order by ${range.orderBy} limit ${limit}`
       // Limited before the join, so that no plan can join what the limit would drop.
       return isNarrow
         ? entries
-        : sql`select assigned.id, assigned.k, ${filterColumns} from (${entries}) assigned ${ctx.db.joinInOrder} ${tasks} t on t.workspace_id = ${ctx.workspaceId} and t.id = assigned.id`
+        : sql`select owned.id, owned.k, ${filterColumns} from (${entries}) owned ${ctx.db.joinInOrder} ${tasks} t on t.workspace_id = ${ctx.workspaceId} and t.id = owned.id`
     }
   }
   const key = sortColumns[by]
@@ -167,9 +173,9 @@ function entriesOf(
 
 /** The conditions that no index decides, over the columns of an entry, and how many rows they read per entry. */
 function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null; reads: number } {
-  const { status, priority, dueBefore, dueAfter, updatedAfter, project, assignee } = filters
+  const { status, priority, dueBefore, dueAfter, updatedAfter, project, assignee, label } = filters
   const { oneOf, tables } = ctx.db
-  const { projects, taskAssignees } = tables
+  const { projects, taskAssignees, taskLabels } = tables
   const plain = [
     kind === "workspace" && sql`entry.deleted_at is null`,
     status && oneOf(sql`entry.status`, status),
@@ -185,7 +191,11 @@ function residualOf(ctx: Ctx, { kind, filters }: Scope): { condition: SQL | null
       isFound(
         sql`${taskAssignees} a where a.workspace_id = ${ctx.workspaceId} and a.task_id = entry.id and a.user_id = ${assignee}`,
       ),
-    (kind === "workspace" || kind === "assignee") &&
+    label &&
+      isFound(
+        sql`${taskLabels} x where x.workspace_id = ${ctx.workspaceId} and x.task_id = entry.id and x.label_id = ${label}`,
+      ),
+    (kind === "workspace" || kind === "assignee" || kind === "label") &&
       isFound(
         sql`${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = entry.project_id and p.deleted_at is null ${andVisible(ctx)}`,
       ),
@@ -206,8 +216,8 @@ const isCondition = (condition: unknown): condition is SQL => typeof condition =
 const pointInTime = (value: string) => (value.length === 10 ? startOfDate(value) : Date.parse(value))
 
 /** What tells, in the trip of the page, whether the things that the query names are there. */
-function presenceOf(ctx: Ctx, { project, parent, assignee }: Pick<Filters, Named>) {
-  const { projects, tasks, members } = ctx.db.tables
+function presenceOf(ctx: Ctx, { project, parent, assignee, label }: Pick<Filters, Named>) {
+  const { labels, projects, tasks, members } = ctx.db.tables
   const isThere = (found: SQL) => sql<number>`exists (select 1 from ${found})`
   const ofWorkspace = sql`where x.workspace_id = ${ctx.workspaceId}`
   const ofLiveProject = isFound(
@@ -217,10 +227,12 @@ function presenceOf(ctx: Ctx, { project, parent, assignee }: Pick<Filters, Named
     project: sql`${projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = ${project} and p.deleted_at is null ${andVisible(ctx)}`,
     parent: sql`${tasks} x ${ofWorkspace} and x.id = ${parent} and x.deleted_at is null and ${ofLiveProject}`,
     assignee: sql`${members} x ${ofWorkspace} and x.user_id = ${assignedTo(ctx, assignee)}`,
+    label: sql`${labels} x ${ofWorkspace} and x.id = ${label} and x.deleted_at is null`,
   }
   return {
     ...(project && { project: isThere(lookups.project).as("project") }),
     ...(parent && { parent: isThere(lookups.parent).as("parent") }),
     ...(assignee && { assignee: isThere(lookups.assignee).as("assignee") }),
+    ...(label && { label: isThere(lookups.label).as("label") }),
   }
 }

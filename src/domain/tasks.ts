@@ -1,15 +1,16 @@
 import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
 import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "../contracts/tasks.ts"
 import { CommitRefused } from "../db/commit.ts"
-import type { Statement } from "../db/sql.ts"
 import { idPattern } from "../lib/ids.ts"
 import { accessTo, andVisible, expectAccess } from "./access.ts"
-import { findMembers, insertAssignees, strangers } from "./assignees.ts"
+import { explainAssignees, replaceAssignees } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
-import { invalid, notFound } from "./errors.ts"
+import { notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, type EventType, untilUncontested } from "./events.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
+import { explainLabels, replaceLabels } from "./task-labels.ts"
+import { explainParent, mayBeParent } from "./task-parents.ts"
 import { dueSort, projectedView, type Task, taskSelection, taskView, whenColumns, wholeTask } from "./task-rows.ts"
 
 const isClosed = ({ status }: Pick<Task, "status">) => status === "done" || status === "cancelled"
@@ -27,6 +28,8 @@ export function applyPatch(task: Task, patch: TaskPatchInput, now: number): Task
     const columns = whenColumns(due)
     Object.assign(changed, { dueDate: columns.date, dueAt: columns.at, dueSort: dueSort(columns) })
   }
+  if (patch.assigneeIds) changed.assigneeIds = patch.assigneeIds.toSorted()
+  if (patch.labelIds) changed.labelIds = patch.labelIds.toSorted()
   if (changed.status !== task.status) changed.completedAt = changed.status === "done" ? now : null
   return changed
 }
@@ -38,17 +41,22 @@ export function changeType(before: Pick<Task, "status">, after: Pick<Task, "stat
   return "task.updated"
 }
 
-function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
+/** Whether a task is the one of this id, of this key, or once had this key. */
+export function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
   const { db, workspaceId } = ctx
-  const { tasks, projects } = db.tables
-  const named = idPattern("task").test(idOrKey) ? eq(tasks.id, idOrKey) : eq(tasks.key, idOrKey)
+  const { tasks, projects, taskAliases } = db.tables
+  const byKey = sql`(select k.id from ${tasks} k where k.workspace_id = ${workspaceId} and k.key = ${idOrKey})`
+  const byAlias = sql`(select a.task_id from ${taskAliases} a where a.workspace_id = ${workspaceId} and a.key = ${idOrKey})`
+  const named = idPattern("task").test(idOrKey)
+    ? eq(tasks.id, idOrKey)
+    : sql`${tasks.id} = coalesce(${byKey}, ${byAlias})`
   const projectIsHere = sql`exists (select 1 from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null ${andVisible(ctx)})`
   return and(eq(tasks.workspaceId, workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
 }
 
 const keyPattern = /^[A-Z][A-Z0-9]{1,15}-\d{1,15}$/
 
-function mustNameTask(idOrKey: string): void {
+export function mustNameTask(idOrKey: string): void {
   if (!idPattern("task").test(idOrKey) && !keyPattern.test(idOrKey)) throw notFound("task")
 }
 
@@ -62,7 +70,10 @@ export async function viewTask(
   mustNameTask(idOrKey)
   const { db } = ctx
   const { tasks, heads } = db.tables
-  const query = db.sql.select(taskSelection(db, projection)).from(tasks).where(isHere(ctx, idOrKey))
+  const query = db.sql
+    .select(taskSelection(db, projection, ctx.actor))
+    .from(tasks)
+    .where(isHere(ctx, idOrKey))
   const head = db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId))
   const isBare = !(projection.fields || projection.include)
   const [[row], heading] = isBare ? [...(await db.read(query)), []] : await db.read(query, head)
@@ -73,19 +84,29 @@ export async function viewTask(
 /** A task that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */
 export async function getTask(ctx: Ctx, idOrKey: string, permission: Permission): Promise<Task> {
   permit(ctx, permission)
+  const [[row]] = await ctx.db.read(selectTask(ctx, idOrKey))
+  return taskFrom(ctx, row, permission)
+}
+
+/** Brings a task for `taskFrom`. */
+export function selectTask(ctx: Ctx, idOrKey: string) {
   mustNameTask(idOrKey)
-  const { db } = ctx
-  const { tasks } = db.tables
-  const [[row]] = await db.read(
-    db.sql
-      .select({ ...wholeTask(db), ...accessTo(ctx, sql`${tasks.projectId}`) })
-      .from(tasks)
-      .where(isHere(ctx, idOrKey)),
-  )
+  const { tasks } = ctx.db.tables
+  return ctx.db.sql
+    .select({ ...wholeTask(ctx.db), ...accessTo(ctx, sql`${tasks.projectId}`) })
+    .from(tasks)
+    .where(isHere(ctx, idOrKey))
+}
+
+type SelectedTask = Awaited<ReturnType<typeof selectTask>>[number]
+
+/** A task that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */
+export function taskFrom(ctx: Ctx, row: SelectedTask | undefined, permission: Permission): Task {
   if (!row) throw notFound("task")
   const { visibility, named, ...task } = row
   expectAccess(ctx, permission, { visibility, named }, "task")
-  return { ...task, assigneeIds: JSON.parse(task.assigneeIds) as string[] }
+  const ids = { assigneeIds: JSON.parse(task.assigneeIds) as string[], labelIds: JSON.parse(task.labelIds) as string[] }
+  return { ...task, ...ids }
 }
 
 export async function updateTask(
@@ -117,13 +138,19 @@ function change(
   return untilUncontested(async () => {
     const before = await getTask(ctx, idOrKey, permission)
     expectRevision(expected, before.revision)
-    const after = applyPatch(before, decide(before), ctx.now())
+    const patch = decide(before)
+    const after = applyPatch(before, patch, ctx.now())
     const data = difference(taskView(before), taskView(after))
     if (Object.keys(data.after).length === 0) {
       await commitNothing(ctx, permission, { kind: "changed", body: taskView(before) })
       return taskView(before)
     }
-    await save(ctx, permission, before, after, data)
+    try {
+      await save(ctx, permission, before, after, data)
+    } catch (error) {
+      if (error instanceof CommitRefused) await explainRefusal(ctx, error, before, after, patch)
+      throw error
+    }
     return taskView(after)
   })
 }
@@ -135,49 +162,49 @@ async function save(
   after: Task,
   data: DomainChange["data"],
 ): Promise<void> {
-  try {
-    await commit(ctx, {
-      permission,
-      at: after.updatedAt,
-      rows: [replaceTask(ctx, before, after), ...replaceAssignees(ctx, before, after)],
-      changes: [changeOf(before, changeType(before, after), data)],
-      answer: { kind: "changed", body: taskView(after) },
-    })
-  } catch (error) {
-    if (error instanceof CommitRefused && error.refusal.reason === "not_null") {
-      const [rows] = await ctx.db.read(findMembers(ctx, after.assigneeIds))
-      const known = new Set([...before.assigneeIds, ...rows.map(({ id }) => id)])
-      throw invalid(...strangers(after.assigneeIds, known, ""))
-    }
-    throw error
-  }
+  await commit(ctx, {
+    permission,
+    at: after.updatedAt,
+    rows: [
+      replaceTask(ctx, before, after),
+      ...replaceAssignees(ctx, before, after),
+      ...replaceLabels(ctx, before, after),
+    ],
+    changes: [changeOfTask(before, changeType(before, after), data)],
+    answer: { kind: "changed", body: taskView(after) },
+  })
+}
+
+/** Throws what the caller can mend, or that it was a race. Pointers go by the order in which the caller named things. */
+async function explainRefusal(
+  ctx: Ctx,
+  refused: CommitRefused,
+  before: Task,
+  after: Task,
+  { assigneeIds = after.assigneeIds, labelIds = after.labelIds }: TaskPatchInput,
+): Promise<void> {
+  const isHung = refused.refusal.reason === "row" && after.parentId !== before.parentId
+  if (isHung) await explainParent(ctx, before, after.parentId)
+  const isOfLabels = "table" in refused.refusal && refused.refusal.table === "task_labels"
+  if (isOfLabels) await explainLabels(ctx, refused, labelIds)
+  await explainAssignees(ctx, refused, before, assigneeIds)
 }
 
 /** Sets the columns that changed, and only those: an index whose columns are named is a billed row. */
 function replaceTask(ctx: Ctx, before: Task, after: Task) {
-  const { assigneeIds: _assignees, ...columns } = after
+  const { assigneeIds: _assignees, labelIds: _labels, ...columns } = after
   const { tasks } = ctx.db.tables
   const changed = Object.entries(columns).filter(([name, value]) => value !== before[name as keyof Task])
   return ctx.db.sql
     .update(tasks)
     .set(Object.fromEntries(changed))
-    .where(and(isHere(ctx, before.id), eq(tasks.revision, before.revision)))
-}
-
-/** Adds who is new and takes off who is not there any more: somebody who has left the workspace may stay assigned. */
-function replaceAssignees(ctx: Ctx, before: Task, after: Task): Statement[] {
-  const { db, workspaceId } = ctx
-  const { taskAssignees } = db.tables
-  const ofTask = and(eq(taskAssignees.workspaceId, workspaceId), eq(taskAssignees.taskId, before.id))
-  const added = after.assigneeIds.filter((id) => !before.assigneeIds.includes(id))
-  const gone = before.assigneeIds.filter((id) => !after.assigneeIds.includes(id))
-  const isMoved = after.dueSort !== before.dueSort && before.assigneeIds.length > gone.length
-  const rows = added.map((userId) => ({ workspaceId, taskId: before.id, userId, dueSort: after.dueSort }))
-  return [
-    ...(gone.length > 0 ? [db.sql.delete(taskAssignees).where(and(ofTask, db.oneOf(taskAssignees.userId, gone)))] : []),
-    ...(isMoved ? [db.sql.update(taskAssignees).set({ dueSort: after.dueSort }).where(ofTask)] : []),
-    ...(rows.length > 0 ? [insertAssignees(ctx, rows)] : []),
-  ]
+    .where(
+      and(
+        isHere(ctx, before.id),
+        eq(tasks.revision, before.revision),
+        after.parentId !== before.parentId && after.parentId ? mayBeParent(ctx, before, after.parentId) : undefined,
+      ),
+    )
 }
 
 /** Hides a task. Its subtasks stay, with a parent that is no longer there. */
@@ -186,18 +213,23 @@ export async function deleteTask(ctx: Ctx, idOrKey: string, expected: Expected):
     const before = await getTask(ctx, idOrKey, "task:write")
     expectRevision(expected, before.revision)
     const at = ctx.now()
-    const after = { ...before, assigneeIds: [], updatedAt: at, revision: before.revision + 1, deletedAt: at }
+    const nothing = { assigneeIds: [], labelIds: [] }
+    const after = { ...before, ...nothing, updatedAt: at, revision: before.revision + 1, deletedAt: at }
     await commit(ctx, {
       permission: "task:write",
       at,
-      rows: [replaceTask(ctx, before, after), ...replaceAssignees(ctx, before, after)],
-      changes: [changeOf(before, "task.deleted", { before: taskView(before), after: null })],
+      rows: [
+        replaceTask(ctx, before, after),
+        ...replaceAssignees(ctx, before, after),
+        ...replaceLabels(ctx, before, after),
+      ],
+      changes: [changeOfTask(before, "task.deleted", { before: taskView(before), after: null })],
       answer: { kind: "empty" },
     })
   })
 }
 
-const changeOf = (before: Task, type: EventType, data: DomainChange["data"]): DomainChange => ({
+export const changeOfTask = (before: Task, type: EventType, data: DomainChange["data"]): DomainChange => ({
   type,
   subject: "task",
   subjectId: before.id,

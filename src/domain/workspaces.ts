@@ -8,7 +8,7 @@ import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
 import { workspaceView } from "./founding.ts"
-import { permit } from "./permissions.ts"
+import { permit, permitSession } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
 type Profile = Row<"profiles">
@@ -23,6 +23,7 @@ const listedAtMost = 200
 
 /** The workspaces that the actor belongs to, the deleted ones among them as long as they can be restored. */
 export async function listWorkspaces(ctx: Ctx): Promise<ListedWorkspaceView[]> {
+  permitSession(ctx.actor)
   const { db, actor } = ctx
   const { workspaces, memberships } = db.tables
   const [rows] = await db.read(
@@ -163,6 +164,7 @@ async function markDeleted({ db, workspaceId }: Ctx, deletedAt: number | null): 
 
 /** Brings a deleted workspace back, as it was. Its owners can, from whatever workspace they are in. */
 export async function restoreWorkspace(ctx: Ctx, workspaceId: string): Promise<ProfileView> {
+  permitSession(ctx.actor)
   if (!idPattern("workspace").test(workspaceId)) throw notFound("workspace")
   const role = await findRole(ctx, workspaceId)
   if (!role) throw notFound("workspace")

@@ -1,6 +1,7 @@
 import type { Context } from "hono"
 import { createMiddleware } from "hono/factory"
 import { matchedRoutes } from "hono/route"
+import type { Ctx } from "../domain/ctx.ts"
 import type { AppEnv } from "../http/context.ts"
 import { isOperation } from "../http/contract.ts"
 import { refusalOf } from "../http/problem.ts"
@@ -26,7 +27,7 @@ export const accessLog = () =>
       route: routePattern(c),
       status,
       durationMs: instance.now() - start,
-      ...(ctx && { userId: ctx.actor.userId, workspaceId: ctx.workspaceId, sessionId: ctx.actor.sessionId }),
+      ...(ctx && whoIn(ctx)),
       trips,
       rowsRead,
       rowsWritten,
@@ -37,5 +38,11 @@ export const accessLog = () =>
     }
     instance.log(line)
   })
+
+const whoIn = ({ workspaceId, actor: { userId, sessionId, apiKey } }: Ctx) => ({
+  userId,
+  workspaceId,
+  ...(apiKey ? { apiKeyId: apiKey.id } : { sessionId }),
+})
 
 const routePattern = (c: Context) => matchedRoutes(c).find(({ handler }) => isOperation(handler))?.path ?? "none"

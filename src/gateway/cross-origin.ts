@@ -17,7 +17,7 @@ export const crossOrigin = () =>
   cors({
     origin: "*",
     allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    allowHeaders: ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
+    allowHeaders: ["Authorization", "X-API-Key", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
     exposeHeaders: exposed,
     maxAge: 86_400,
   })

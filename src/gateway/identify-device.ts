@@ -9,12 +9,12 @@ export const clientAddress = (header: string | undefined): string => header ?? "
 export const identifyDevice = () =>
   createMiddleware<AppEnv>(async function identifyDevice(c, next) {
     const { instance, db } = c.var
-    const { hasher, tokens, sessions, now } = instance
+    const { hasher, tokens, sessions, mail, instanceKey, now } = instance
     const device = {
       userAgent: (c.req.header("user-agent") ?? "").slice(0, 256),
       address: clientAddress(c.req.header("cf-connecting-ip")),
     }
-    c.set("identity", { db, now, newId, hasher, tokens, sessions, device })
+    c.set("identity", { db, now, newId, hasher, tokens, sessions, mail, instanceKey, device })
     // Answers here hold tokens or speak of them.
     c.header("cache-control", "no-store")
     await next()

@@ -19,15 +19,19 @@ export const limitRate = <Validated extends Input = Input>(policy: Policy, keyOf
     const verdict = await c.var.instance.limiter.take(policy, await keyOf(c)).catch((cause: unknown) => {
       throw new DomainError("unavailable", "The rate limiter does not answer", { retryAfter: 5, cause })
     })
-    tell(c, verdict)
-    if (!verdict.isAllowed) {
-      const { name, quota, windowMs } = verdict.policy
-      throw new DomainError("rate_limited", `${name}: ${quota} requests in ${windowMs / second} seconds`, {
-        retryAfter: verdict.resetMs / second,
-      })
-    }
+    heed(c, verdict)
     await next()
   })
+
+/** Tells the caller what the limiter said. Throws `rate_limited` when that is no. */
+export function heed(c: Context<AppEnv>, verdict: Verdict): void {
+  tell(c, verdict)
+  if (verdict.isAllowed) return
+  const { name, quota, windowMs } = verdict.policy
+  throw new DomainError("rate_limited", `${name}: ${quota} requests in ${windowMs / second} seconds`, {
+    retryAfter: verdict.resetMs / second,
+  })
+}
 
 export const limitAddress = (policy: Policy) =>
   limitRate(policy, (c) => addressKey(clientAddress(c.req.header("cf-connecting-ip"))))

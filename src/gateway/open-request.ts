@@ -1,5 +1,5 @@
 import { createMiddleware } from "hono/factory"
-import { openDb } from "../db/db.ts"
+import { type Db, openDb } from "../db/db.ts"
 import type { AppEnv } from "../http/context.ts"
 import type { Instance } from "../instance.ts"
 import { newId } from "../lib/ids.ts"
@@ -12,6 +12,8 @@ export const openRequest = (instance: Instance) =>
     c.set("instance", instance)
     const db = openDb(instance.database.connect(), { isReadOnly: instance.settings.READ_ONLY })
     c.set("db", db)
+    const leftover: (() => Promise<unknown>)[] = []
+    c.set("later", (work) => void leftover.push(work))
     c.header("x-request-id", requestId)
     // From the start, so that a client who goes away leaves no connection behind; and the answer waits for no goodbye.
     const closed = Promise.withResolvers<void>()
@@ -19,6 +21,12 @@ export const openRequest = (instance: Instance) =>
     try {
       await next()
     } finally {
-      closed.resolve(db.close())
+      closed.resolve(finish(leftover, db))
     }
   })
+
+/** What was left for after the answer, and then the goodbye. It changes no answer any more if that fails. */
+async function finish(leftover: (() => Promise<unknown>)[], db: Db): Promise<void> {
+  await Promise.allSettled(leftover.map((work) => work()))
+  await db.close()
+}

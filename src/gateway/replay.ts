@@ -3,6 +3,7 @@ import { createMiddleware } from "hono/factory"
 import type { Idempotency } from "../domain/ctx.ts"
 import { DomainError, invalid } from "../domain/errors.ts"
 import { findReplay, type Replay } from "../domain/receipts.ts"
+import { tagOfRow } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
 import { created } from "../http/created.ts"
 import { onError } from "../http/problem.ts"
@@ -58,8 +59,8 @@ function respond(c: Context<AppEnv>, { kind, body }: Replay): Response {
     case "made":
       return c.json(body, 201)
     case "changed": {
-      const { revision } = body as { revision?: number }
-      if (revision !== undefined) c.header("etag", `"${revision}"`)
+      const { revision, labelIds } = body as { revision?: number; labelIds?: string[] }
+      if (revision !== undefined) c.header("etag", tagOfRow({ revision, labelIds }))
       return c.json(body, 200)
     }
     case "empty":

@@ -5,15 +5,21 @@ import type { Expected } from "../domain/revisions.ts"
 import { fnv1a } from "../lib/hash.ts"
 import type { AppEnv } from "./context.ts"
 
-// ETags: `"<revision>"` for a row, `"<revision>.<seq>.<hash>"` for what depends on more than the row, and
+// ETags: `"<revision>"` for a row, `"<revision>.<hash>"` for a task with labels, which change without its revision when
+// one is merged or deleted, `"<revision>.<seq>.<hash>"` for what depends on more than the row, and
 // `"0.<seq>.<hash>"` for lists. If-Match looks at what stands before the first dot. The CDN makes ETags weak when it
 // compresses, so `W/` means nothing here.
 
-type Tagged = { revision: number; seq?: number | null }
+type Tagged = { revision: number; seq?: number | null; labelIds?: string[] | undefined }
+
+/** The ETag of a row that everybody sees the same. */
+export const tagOfRow = ({ revision, labelIds = [] }: Tagged): string =>
+  labelIds.length > 0 ? `"${revision}.${fnv1a(labelIds.join(" "))}"` : `"${revision}"`
 
 /** The hash tells apart what one URL shows to different viewers, and the projections of one row. */
-function etagOf(c: Context<AppEnv>, { revision, seq }: Tagged): string {
-  if (seq === undefined || seq === null) return `"${revision}"`
+function etagOf(c: Context<AppEnv>, tag: Tagged): string {
+  const { revision, seq } = tag
+  if (seq === undefined || seq === null) return tagOfRow(tag)
   const { workspaceId, actor } = c.var.ctx
   return `"${revision}.${seq}.${fnv1a([workspaceId, actor.userId, actor.role, c.req.url].join(" "))}"`
 }
@@ -28,7 +34,7 @@ export function conditional(
   const etag = etagOf(c, tag)
   c.header("etag", etag)
   c.header("cache-control", "private, no-cache")
-  c.header("vary", "Authorization", { append: true })
+  c.header("vary", "Authorization, X-API-Key", { append: true })
   const known = tagsIn(c.req.header("if-none-match"))
   const isRead = c.req.method === "GET" || c.req.method === "HEAD"
   if (isRead && known && (known === "*" || known.includes(etag.slice(1, -1)))) return c.body(null, 304)

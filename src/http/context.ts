@@ -9,6 +9,8 @@ export type AppEnv = {
     requestId: string
     instance: Instance
     db: Db
+    /** Leaves work for after the answer, with the request's database still open. */
+    later: (work: () => Promise<unknown>) => void
     /** For those who are signed in. */
     ctx: Ctx
     /** For those who are about to be. */

@@ -1,13 +1,20 @@
 import type { Context } from "hono"
+import { tagOfRow } from "./conditional.ts"
 import type { AppEnv } from "./context.ts"
 
-const collections: Record<string, string> = { tsk: "tasks", prj: "projects" }
+const collections: Record<string, string> = {
+  tsk: "tasks",
+  prj: "projects",
+  com: "comments",
+  key: "api-keys",
+  lbl: "labels",
+}
 
-type Created = { id: string; revision: number }
+type Created = { id: string; revision: number; labelIds?: string[] }
 
 /** 201 with where the new row is and its ETag. */
 export function created<View extends Created>(c: Context<AppEnv>, view: View): Response {
   c.header("location", `/api/v1/${collections[view.id.slice(0, 3)]}/${view.id}`)
-  c.header("etag", `"${view.revision}"`)
+  c.header("etag", tagOfRow(view))
   return c.json(view, 201)
 }

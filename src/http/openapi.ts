@@ -45,11 +45,14 @@ export function openApi(app: Hono<AppEnv>, version: string): Json {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    security: [{ accessToken: [] }],
+    security: [{ accessToken: [] }, { apiKey: [] }],
     paths,
     components: {
       schemas: { ...schemas, Problem: schemaOf(Problem, "output", schemas) },
-      securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      securitySchemes: {
+        accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "Or as a bearer token" },
+      },
       responses: {
         Problem: {
           description: "A refusal (RFC 9457)",

@@ -22,7 +22,7 @@ export function sessionDirectory({ hubs, instanceKey, now }: Options): Sessions 
   return {
     async open(session) {
       const link = await within(deadline, hubOf(session.userId).openSession(session, now()))
-      return grant(session.userId, session.sessionId, link)
+      return link && grant(session.userId, session.sessionId, link)
     },
 
     async rotate(refreshToken) {
@@ -41,6 +41,8 @@ export function sessionDirectory({ hubs, instanceKey, now }: Options): Sessions 
     list: (userId) => within(deadline, hubOf(userId).listSessions(now())),
 
     end: (userId, sessionId) => within(deadline, hubOf(userId).endSession(sessionId)),
+
+    endAll: (userId, keptSession) => within(deadline, hubOf(userId).endSessions(keptSession, now())),
 
     async endByToken(refreshToken) {
       const token = await parseRefreshToken(instanceKey, refreshToken)

@@ -49,10 +49,12 @@ export class SessionTable {
     this.#isMade = sql.exec("select 1 from sqlite_master where name = 'sessions'").toArray().length > 0
   }
 
-  async open(session: NewSession, now: number): Promise<Link> {
+  /** Null for whoever proved who they are before all sessions were ended. */
+  async open(session: NewSession, now: number): Promise<Link | null> {
     if (!this.#isMade) this.#make()
     const seed = toBase64Url(crypto.getRandomValues(new Uint8Array(32)))
     const secret = await secretOf(seed, 1)
+    if (session.provenAt < this.#endedAt()) return null
     this.#sql.exec(
       `insert into sessions (id, workspace_id, seed, generation, user_agent, address, created_at, used_at, expires_at)
        values (?, ?, ?, 1, ?, ?, ?, ?, ?)`,
@@ -109,6 +111,19 @@ export class SessionTable {
   end(sessionId: string): boolean {
     if (!this.#isMade) return false
     return this.#sql.exec("delete from sessions where id = ? returning id", sessionId).toArray().length > 0
+  }
+
+  /** Ends every session but the one that is kept, if one is; and those that are about to be opened. */
+  endAll(kept: string | null, now: number): void {
+    if (!this.#isMade) return
+    this.#sql.exec("delete from sessions where id is not ?", kept)
+    this.#sql.exec("create table if not exists ending (id integer primary key, at integer not null)")
+    this.#sql.exec("insert or replace into ending (id, at) values (1, ?)", now)
+  }
+
+  #endedAt(): number {
+    const isKnown = this.#sql.exec("select 1 from sqlite_master where name = 'ending'").toArray().length > 0
+    return isKnown ? this.#sql.exec<{ at: number }>("select at from ending").one().at : 0
   }
 
   forgetExpired(now: number): void {

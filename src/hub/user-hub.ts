@@ -11,7 +11,7 @@ export class UserHub extends DurableObject {
     this.#sessions = new SessionTable(state.storage.sql)
   }
 
-  async openSession(session: NewSession, now: number): Promise<Link> {
+  async openSession(session: NewSession, now: number): Promise<Link | null> {
     const link = await this.#sessions.open(session, now)
     await this.#arm()
     return link
@@ -35,6 +35,10 @@ export class UserHub extends DurableObject {
 
   endSession(sessionId: string): boolean {
     return this.#sessions.end(sessionId)
+  }
+
+  endSessions(kept: string | null, now: number): void {
+    this.#sessions.endAll(kept, now)
   }
 
   override async alarm(): Promise<void> {

@@ -9,6 +9,17 @@ export const policies = {
   loginByAddress: { name: "login-address", quota: 30, windowMs: 15 * minute },
   loginByAccount: { name: "login-account", quota: 10, windowMs: 15 * minute },
   refreshByAddress: { name: "refresh-address", quota: 300, windowMs: 15 * minute },
+  /** Requests with an API key that is none. */
+  keyFailures: { name: "key-failures", quota: 30, windowMs: 15 * minute },
+  invitationsByUser: { name: "invitations-user", quota: 50, windowMs: hour },
+  acceptanceByAddress: { name: "acceptance-address", quota: 30, windowMs: 15 * minute },
+  /** Mail to an address that somebody names; tokens out of mail; guesses of one's own password. */
+  resetByAddress: { name: "reset-address", quota: 20, windowMs: hour },
+  resetByAccount: { name: "reset-account", quota: 5, windowMs: hour },
+  mailedTokenByAddress: { name: "mailed-token-address", quota: 30, windowMs: 15 * minute },
+  verificationByUser: { name: "verification-user", quota: 5, windowMs: hour },
+  passwordByUser: { name: "password-user", quota: 10, windowMs: 15 * minute },
+  emailChangeByUser: { name: "email-change-user", quota: 5, windowMs: hour },
 } as const satisfies Record<string, Policy>
 
 /** How much wider every limit is under RATE_LIMITS=relaxed. */

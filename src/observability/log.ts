@@ -10,6 +10,7 @@ export type AccessLine = {
   userId?: string
   workspaceId?: string
   sessionId?: string
+  apiKeyId?: string
   trips: number
   rowsRead: number
   rowsWritten: number
@@ -21,6 +22,13 @@ export type AccessLine = {
 }
 
 export type Log = (line: AccessLine) => void
+
+/** Tells of work that was left for after an answer, and failed: nobody else will. */
+export function logFailure(requestId: string, task: string, error: unknown): void {
+  console.error(
+    JSON.stringify({ at: new Date().toISOString(), level: "error", requestId, task, ...describeError(error) }),
+  )
+}
 
 /** Everything that went wrong or may have changed something is kept; of successful reads, a share. */
 export function isKept(

@@ -10,6 +10,7 @@ import {
   Tokens,
 } from "../contracts/auth.ts"
 import { Switch } from "../contracts/workspaces.ts"
+import { mailVerification } from "../domain/account.ts"
 import * as devices from "../domain/devices.ts"
 import * as identity from "../domain/identity.ts"
 import { authenticate, bearerToken } from "../gateway/authenticate.ts"
@@ -17,6 +18,7 @@ import { identifyDevice } from "../gateway/identify-device.ts"
 import { limitAddress, limitRate } from "../gateway/limit-rate.ts"
 import type { AppEnv } from "../http/context.ts"
 import { body, operation, optionalBody, params } from "../http/contract.ts"
+import { mailLater } from "../http/later.ts"
 import { sha256 } from "../lib/hmac.ts"
 import { policies } from "../limits/policies.ts"
 
@@ -31,7 +33,11 @@ authRoutes.post(
   operation("Register, with a workspace of one's own", SignedIn, 201, open),
   limitAddress(policies.registerByAddress),
   body(Registration),
-  async (c) => c.json(await identity.register(c.var.identity, c.req.valid("json")), 201),
+  async (c) => {
+    const registered = await identity.register(c.var.identity, c.req.valid("json"))
+    if (c.var.identity.mail.delivers) mailLater(c, () => mailVerification(c.var.identity, registered.user))
+    return c.json(registered, 201)
+  },
 )
 
 authRoutes.post(

@@ -12,8 +12,15 @@ meRoutes.get("/me", operation("Who am I", Me), async (c) => {
   return conditional(c, user, user)
 })
 
-meRoutes.patch("/me", operation("Change my name or time zone", Me), body(MePatch), async (c) => {
-  const { revision, ...patch } = c.req.valid("json")
-  const user = await me.updateMe(c.var.ctx, patch, expectedRevision(c, revision))
-  return conditional(c, user, user)
-})
+meRoutes.patch(
+  "/me",
+  operation("Change my profile and settings", Me, 200, {
+    description: "Null takes a setting back to what it is by itself.",
+  }),
+  body(MePatch),
+  async (c) => {
+    const { revision, ...patch } = c.req.valid("json")
+    const user = await me.updateMe(c.var.ctx, patch, expectedRevision(c, revision))
+    return conditional(c, user, user)
+  },
+)

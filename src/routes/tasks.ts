@@ -8,13 +8,16 @@ import {
   Task,
   TaskAnswer,
   TaskList,
+  TaskMove,
   TaskPage,
   TaskPatch,
   TaskPath,
   TaskQuery,
 } from "../contracts/tasks.ts"
+import { follow } from "../domain/followers.ts"
 import { createTask, createTasks } from "../domain/task-creation.ts"
 import { listProjectTasks, listTasks } from "../domain/task-lists.ts"
+import { moveTask } from "../domain/task-moves.ts"
 import * as tasks from "../domain/tasks.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
@@ -54,7 +57,7 @@ taskRoutes.get(
   query(OneTaskQuery),
   async (c) => {
     const { task, ...tag } = await tasks.viewTask(c.var.ctx, c.req.valid("param").idOrKey, c.req.valid("query"))
-    return conditional(c, task, tag)
+    return conditional(c, task, { ...tag, labelIds: task.labelIds })
   },
 )
 
@@ -77,4 +80,28 @@ taskRoutes.put("/tasks/:idOrKey/closure", operation("Close a task", Task), param
 taskRoutes.delete("/tasks/:idOrKey/closure", operation("Reopen a task", Task), params(TaskPath), async (c) => {
   const task = await tasks.reopenTask(c.var.ctx, c.req.valid("param").idOrKey, expectedRevision(c))
   return conditional(c, task, task)
+})
+
+taskRoutes.put(
+  "/tasks/:idOrKey/project",
+  operation("Move a task to another project, with its subtasks", Task, 200, {
+    description: "Each gets a new key there; the old one still names it.",
+  }),
+  params(TaskPath),
+  body(TaskMove),
+  async (c) => {
+    const { projectId, revision } = c.req.valid("json")
+    const task = await moveTask(c.var.ctx, c.req.valid("param").idOrKey, projectId, expectedRevision(c, revision))
+    return conditional(c, task, task)
+  },
+)
+
+taskRoutes.put("/tasks/:idOrKey/follower", operation("Follow a task"), params(TaskPath), async (c) => {
+  await follow(c.var.ctx, c.req.valid("param").idOrKey, true)
+  return c.body(null, 204)
+})
+
+taskRoutes.delete("/tasks/:idOrKey/follower", operation("Follow a task no longer"), params(TaskPath), async (c) => {
+  await follow(c.var.ctx, c.req.valid("param").idOrKey, false)
+  return c.body(null, 204)
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { allPermissions, levelFor, permissions, permit, rolesThatMay } from "../../src/domain/permissions.ts"
 import { roles } from "../../src/lib/roles.ts"
 
-const actor = (role: (typeof roles)[number]) => ({ actor: { userId: "usr_x", role, sessionId: "" } })
+const actor = (role: (typeof roles)[number]) => ({ actor: { userId: "usr_x", role, sessionId: "", apiKey: null } })
 
 describe("the table of permissions", () => {
   for (const permission of allPermissions) {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import pg from "pg"
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest"
 import { startPostgres } from "../../scripts/postgres/server.ts"
 
 const root = join(import.meta.dirname, "../..")
@@ -111,6 +111,15 @@ const post = (path: string, body: unknown) =>
     body: JSON.stringify(body),
   })
 
+/** The newest mail, which may still be on its way. */
+const firstMail = () =>
+  vi.waitFor(async () => {
+    const answer = await fetch(`${url}/dev/mailbox`, { headers: { accept: "application/json" } })
+    const { data } = (await answer.json()) as { data: object[] }
+    if (!data[0]) throw new Error("No mail")
+    return data[0]
+  }, 5_000)
+
 describe("npm run dev", () => {
   it("starts from nothing, restarts with everything, and ends without a trace", async () => {
     const first = await startOnPort()
@@ -129,6 +138,11 @@ describe("npm run dev", () => {
     const registered = await post("/auth/register", account)
     const { accessToken } = (await registered.json()) as { accessToken: string }
     expect(registered.status).toBe(201)
+    expect(first.output()).toContain(`${url}/dev/mailbox`)
+    expect(await firstMail()).toMatchObject({
+      to: account.email,
+      text: expect.stringContaining(`${url}/verify-email#`),
+    })
     // Whatever is asked for counts: nine more, then this address has used up its hour.
     for (let n = 2; n <= 10; n += 1) expect((await post("/auth/register", {})).status).toBe(422)
     expect((await post("/auth/register", { ...account, email: "b@example.com" })).status).toBe(429)

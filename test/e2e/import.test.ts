@@ -55,7 +55,7 @@ async function fileOf(...lines: unknown[]): Promise<string> {
 
 // ---- what the account that imported sees ----
 
-type Call = (path: string, method?: string) => Promise<unknown>
+type Call = (path: string, method?: string, body?: object) => Promise<unknown>
 
 const calls = new Map<string, Promise<Call>>()
 
@@ -73,19 +73,31 @@ async function signIn(email: string, secret: string): Promise<Call> {
   })
   expect(answer.status).toBe(200)
   const { accessToken } = (await answer.json()) as { accessToken: string }
-  return async (path, method = "GET") => {
-    const headers = { authorization: `Bearer ${accessToken}` }
-    const response = await fetch(`${server.url}/api/v1${path}`, { method, headers })
+  return async (path, method = "GET", body = undefined) => {
+    const headers = { authorization: `Bearer ${accessToken}`, ...(body && { "content-type": "application/json" }) }
+    const sent = { method, headers, ...(body && { body: JSON.stringify(body) }) }
+    const response = await fetch(`${server.url}/api/v1${path}`, sent)
     return response.status === 204 ? null : ((await response.json()) as unknown)
   }
 }
 
-type Row = { id: string; name: string; title: string; description: string; priority: number; key: string }
+type Row = {
+  id: string
+  name: string
+  title: string
+  description: string
+  priority: number
+  key: string
+  labels: { name: string }[]
+}
 
 async function listOf(call: Call, path: string): Promise<Row[]> {
   const rows: Row[] = []
   for (let cursor = ""; ; ) {
-    const page = (await call(`${path}?limit=100${cursor}`)) as { data: Row[]; next: string | null }
+    const page = (await call(`${path}${path.includes("?") ? "&" : "?"}limit=100${cursor}`)) as {
+      data: Row[]
+      next: string | null
+    }
     rows.push(...page.data)
     if (page.next === null) return rows
     cursor = `&cursor=${page.next}`
@@ -164,22 +176,81 @@ describe("npm run import", () => {
     const [first, , emoji] = await tasksIn(call, "Küche & Café")
     expect(first).toMatchObject({
       title: "Größe der Fußzeile anpassen",
-      description: "Die Höhe war **zu groß**: `height: 4rem` → `3rem`.\n\nRelease 0.1.0 · minor · #1",
+      description: "Die Höhe war **zu groß**: `height: 4rem` → `3rem`.\n\n#1",
       priority: 2,
     })
     expect(emoji).toMatchObject({
       title: "Emoji 👩‍👩‍👧‍👦 in Überschriften zählen als ein Zeichen",
-      description: '```ts\nconst segments = new Intl.Segmenter("de")\n```\n\nRelease 0.1.0 · minor · #3',
+      description: '```ts\nconst segments = new Intl.Segmenter("de")\n```\n\n#3',
     })
     const parser = await tasksIn(call, "парсер")
     expect(parser.map(({ description, priority }) => ({ description, priority }))).toEqual([
       { description: "", priority: 0 },
       { description: "", priority: 0 },
-      { description: "chore", priority: 0 },
+      { description: "", priority: 0 },
     ])
     const lines = (await readFile(fixture, "utf8")).trim().split("\n")
     const titles = lines.map((line) => JSON.parse(line)).filter(({ project }) => project === "toolbox")
     expect((await tasksIn(call, "toolbox")).map(({ title }) => title)).toEqual(titles.map(({ title }) => title))
+  })
+
+  it("makes a label of each kind and each release, once, and uses what is there", async () => {
+    const email = newEmail()
+    const shop = (title: string, kind: string, release?: string) => ({ project: "Shop", title, kind, release })
+    const account = ["--url", server.url, "--email", email, "--password", password]
+    const files = [
+      await fileOf(shop("one", "patch", "0.2.7"), shop("two", "Major", "next"), shop("three", "v1", "1")),
+      await fileOf(shop("four", "PATCH", "0.2.7"), shop("five", "minor")),
+    ]
+    for (const file of files) expect(await run(file, ...account)).toMatchObject({ code: 0 })
+    const call = await signedIn(email)
+
+    expect((await listOf(call, "/labels")).map(({ name }) => name)).toEqual([
+      "Major",
+      "minor",
+      "next",
+      "patch",
+      "v0.2.7",
+      "v1",
+    ])
+    const { id } = await projectNamed(call, "Shop")
+    const tasks = await listOf(call, `/projects/${id}/tasks?include=labels`)
+    expect(tasks.map(({ title, labels }) => [title, labels.map(({ name }) => name).toSorted()])).toEqual([
+      ["one", ["patch", "v0.2.7"]],
+      ["two", ["Major", "next"]],
+      ["three", ["v1"]],
+      ["four", ["patch", "v0.2.7"]],
+      ["five", ["minor"]],
+    ])
+  })
+
+  it("leaves alone what was imported before there were labels", async () => {
+    const email = newEmail()
+    await run(
+      await fileOf({ project: "Shop", title: "other" }),
+      "--url",
+      server.url,
+      "--email",
+      email,
+      "--password",
+      password,
+    )
+    const call = await signedIn(email)
+    const { id: projectId } = await projectNamed(call, "Shop")
+    const lines = ["Release 0.1.0 · minor · #1", "Release 0.1.0 · patch", "chore", "#4"]
+    for (const [n, line] of lines.entries()) {
+      await call("/tasks", "POST", { projectId, title: `Task ${n}`, description: `Text\n\n${line}` })
+    }
+    const file = await fileOf(
+      { project: "Shop", title: "Task 0", description: "Text", release: "0.1.0", kind: "minor", number: 1 },
+      { project: "Shop", title: "Task 1", description: "Text", release: "0.1.0", kind: "patch" },
+      { project: "Shop", title: "Task 2", description: "Text", kind: "chore" },
+      { project: "Shop", title: "Task 3", description: "Text", number: 4 },
+    )
+    const again = await run(file, "--url", server.url, "--email", email, "--password", password)
+    expect(again.output).toContain("0 created, 4 were there already")
+    expect(again.code).toBe(0)
+    expect(await listOf(call, "/labels")).toEqual([])
   })
 
   it("creates nothing twice, and keeps the password that it made", async () => {
@@ -322,7 +393,8 @@ describe("npm run import", () => {
       "{not json",
       [1],
       { project: " ", title: "ok", description: 7, number: 1.5 },
-      { project: "Shop", title: "ok", description: `${"é".repeat(32_768)}`, kind: "patch" },
+      { project: "Shop", title: "ok", description: `${"é".repeat(32_768)}`, number: 7 },
+      { project: "Shop", title: "ok", kind: "x".repeat(51), release: "9".repeat(50) },
     )
     const { code, output } = await run(file, "--url", server.url, "--email", email, "--password", password)
 
@@ -337,6 +409,8 @@ describe("npm run import", () => {
       "line 7: description: Invalid input: expected string, received number",
       "line 7: number: Invalid input: expected int, received number",
       "line 8: description: must leave room for its last line within 65536 bytes",
+      "line 9: release: must have at most 49 characters",
+      "line 9: kind: must have at most 50 characters",
       "",
     ])
     expect(code).toBe(1)

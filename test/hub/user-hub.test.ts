@@ -18,6 +18,7 @@ const newSession = (part: Partial<NewSession> = {}): NewSession => ({
   workspaceId: newId("workspace"),
   userAgent: "vitest",
   address: "192.0.2.1",
+  provenAt: Date.now(),
   ...part,
 })
 
@@ -30,6 +31,13 @@ async function rotated(hub: Hub, sessionId: string, link: Link, now: number): Pr
   const next = await rotate(hub, sessionId, link, now)
   if (!next) throw new Error("The session refused its token")
   return next
+}
+
+/** Opens a session that nothing stands in the way of. */
+async function open(hub: Hub, session: NewSession, now: number): Promise<Link> {
+  const link = await hub.openSession(session, now)
+  if (!link) throw new Error("The session was not opened")
+  return link
 }
 
 const idsOf = async (hub: Hub, now: number) => (await hub.listSessions(now)).map(({ id }) => id)
@@ -46,6 +54,7 @@ describe("an object whose user never signed in", () => {
     const hub = newHub()
     expect(await hub.listSessions(Date.now())).toEqual([])
     expect(await hub.endSession(newId("session"))).toBe(false)
+    await hub.endSessions(null, Date.now())
     expect(await hub.rotateSession(newId("session"), 1, "x".repeat(43), Date.now())).toBeNull()
     expect(await stored(hub)).toEqual({ tables: [], alarm: null })
   })
@@ -91,7 +100,7 @@ describe("a session's chain of tokens", () => {
     const hub = newHub()
     const session = newSession()
     const start = Date.now()
-    const first = await hub.openSession(session, start)
+    const first = await open(hub, session, start)
     const second = await rotated(hub, session.sessionId, first, start + minute)
     const third = await rotated(hub, session.sessionId, second, start + 2 * minute)
 
@@ -114,7 +123,7 @@ describe("a session's chain of tokens", () => {
     const hub = newHub()
     const { sessionId } = newSession()
     const start = Date.now()
-    const first = await hub.openSession(newSession({ sessionId }), start)
+    const first = await open(hub, newSession({ sessionId }), start)
     const answers = await Promise.all([1, 2, 3, 4].map((ms) => rotate(hub, sessionId, first, start + ms)))
     const [next] = answers
     expect(next?.generation).toBe(2)
@@ -126,7 +135,7 @@ describe("a session's chain of tokens", () => {
     const hub = newHub()
     const session = newSession()
     const now = Date.now()
-    const first = await hub.openSession(session, now)
+    const first = await open(hub, session, now)
     const second = await rotated(hub, session.sessionId, first, now)
     for (const generation of [1, 2, 3]) {
       expect(await hub.rotateSession(session.sessionId, generation, "x".repeat(43), now + day)).toBeNull()
@@ -140,8 +149,8 @@ describe("a session's chain of tokens", () => {
     const hub = newHub()
     const [stolen, other] = [newSession(), newSession()]
     const now = Date.now()
-    const first = await hub.openSession(stolen, now)
-    const elsewhere = await hub.openSession(other, now)
+    const first = await open(hub, stolen, now)
+    const elsewhere = await open(hub, other, now)
     const second = await rotated(hub, stolen.sessionId, first, now)
     expect(await rotate(hub, stolen.sessionId, first, now + grace + 1)).toBeNull()
     expect(await rotate(hub, stolen.sessionId, second, now + grace + 1)).toBeNull()
@@ -153,7 +162,7 @@ describe("a session's chain of tokens", () => {
     const hub = newHub()
     const session = newSession()
     const now = Date.now()
-    const first = await hub.openSession(session, now)
+    const first = await open(hub, session, now)
     await evictDurableObject(hub)
     const second = await rotated(hub, session.sessionId, first, now + 1)
     await evictDurableObject(hub)
@@ -166,9 +175,41 @@ describe("a session's chain of tokens", () => {
     const hub = newHub()
     const session = newSession()
     const now = Date.now()
-    const first = await hub.openSession(session, now)
+    const first = await open(hub, session, now)
     expect([await hub.endSession(session.sessionId), await hub.endSession(session.sessionId)]).toEqual([true, false])
     expect(await rotate(hub, session.sessionId, first, now)).toBeNull()
+  })
+})
+
+describe("ending all sessions", () => {
+  it("ends every one, or all but one, over a restart of the object", async () => {
+    const hub = newHub()
+    const now = Date.now()
+    const sessions = [newSession(), newSession(), newSession()]
+    for (const session of sessions) await open(hub, session, now)
+    const [kept] = sessions
+    await hub.endSessions(kept?.sessionId ?? null, now)
+    await evictDurableObject(hub)
+    expect(await idsOf(hub, now)).toEqual([kept?.sessionId])
+    await hub.endSessions(newId("session"), now)
+    expect(await idsOf(hub, now)).toEqual([])
+    await open(hub, newSession(), now)
+    await hub.endSessions(null, now)
+    await evictDurableObject(hub)
+    expect(await idsOf(hub, now)).toEqual([])
+  })
+
+  it("ends those, too, that are about to be opened by a password of before", async () => {
+    const hub = newHub()
+    const now = Date.now()
+    await open(hub, newSession(), now)
+    await hub.endSessions(null, now)
+    await evictDurableObject(hub)
+    expect(await hub.openSession(newSession({ provenAt: now - 1 }), now + 1)).toBeNull()
+    expect(await idsOf(hub, now)).toEqual([])
+    const session = newSession({ provenAt: now })
+    await open(hub, session, now + 1)
+    expect(await idsOf(hub, now)).toEqual([session.sessionId])
   })
 })
 
@@ -177,7 +218,7 @@ describe("the life of a session", () => {
     const hub = newHub()
     const session = newSession()
     const start = Date.now()
-    const first = await hub.openSession(session, start)
+    const first = await open(hub, session, start)
     expect(await idsOf(hub, start + idleLife - 1)).toEqual([session.sessionId])
     expect(await idsOf(hub, start + idleLife)).toEqual([])
     expect(await rotate(hub, session.sessionId, first, start + idleLife)).toBeNull()
@@ -189,7 +230,7 @@ describe("the life of a session", () => {
     const hub = newHub()
     const session = newSession()
     const start = Date.now()
-    let link: Link = await hub.openSession(session, start)
+    let link: Link = await open(hub, session, start)
     let now = start
     while (now + 20 * day < start + absoluteLife) {
       now += 20 * day
@@ -219,9 +260,9 @@ describe("the alarm", () => {
     const hub = newHub()
     const [early, late] = [newSession(), newSession()]
     const start = Date.now()
-    await hub.openSession(late, start + day)
+    await open(hub, late, start + day)
     expect((await stored(hub)).alarm).toBe(start + day + idleLife)
-    const link = await hub.openSession(early, start)
+    const link = await open(hub, early, start)
     expect((await stored(hub)).alarm).toBe(start + idleLife)
     await rotate(hub, early.sessionId, link, start + 2 * day)
     expect((await stored(hub)).alarm).toBe(start + idleLife)
@@ -231,8 +272,8 @@ describe("the alarm", () => {
     const hub = newHub()
     const [gone, kept] = [newSession(), newSession()]
     const start = Date.now()
-    await hub.openSession(gone, start)
-    await hub.openSession(kept, start + day)
+    await open(hub, gone, start)
+    await open(hub, kept, start + day)
     await expire(hub, gone.sessionId)
 
     expect(await runDurableObjectAlarm(hub)).toBe(true)
@@ -249,7 +290,7 @@ describe("the alarm", () => {
     const hub = newHub()
     const session = newSession()
     const start = Date.now()
-    await hub.openSession(session, start)
+    await open(hub, session, start)
     expect(await runDurableObjectAlarm(hub)).toBe(true)
     expect(await rows(hub)).toEqual([session.sessionId])
     expect((await stored(hub)).alarm).toBe(start + idleLife)
@@ -258,7 +299,7 @@ describe("the alarm", () => {
   it("survives a restart of the object", async () => {
     const hub = newHub()
     const session = newSession()
-    await hub.openSession(session, Date.now())
+    await open(hub, session, Date.now())
     await expire(hub, session.sessionId)
     await evictDurableObject(hub)
     expect(await runDurableObjectAlarm(hub)).toBe(true)

@@ -9,6 +9,7 @@ import { DeadlineExceeded, within } from "../../src/lib/deadline.ts"
 import { fnv1a } from "../../src/lib/hash.ts"
 import { equalSecrets, hmac, hmacKey, sha256 } from "../../src/lib/hmac.ts"
 import { type IdKind, idPattern, idPrefixes, newId } from "../../src/lib/ids.ts"
+import { formatInvitationToken, type InvitationToken, parseInvitationToken } from "../../src/lib/invitation-token.ts"
 import { Lru } from "../../src/lib/lru.ts"
 import { HasherBusy, scryptHasher } from "../../src/lib/passwords.ts"
 import { isPosition, positionAtEnd } from "../../src/lib/positions.ts"
@@ -174,6 +175,48 @@ describe("refresh tokens", () => {
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.string({ unit: "binary" }), edited), async (candidate) => {
         const parsed = await parseRefreshToken(instanceKey, candidate)
+        expect(parsed !== null).toBe(candidate === text)
+      }),
+      { numRuns: 1_000, examples: [[text], [text.replace(".12.", ".012.")], [`${text}\n`], [`${text}=`]] },
+    )
+  })
+})
+
+describe("invitation tokens", () => {
+  const token = (): InvitationToken => ({
+    workspaceId: newId("workspace"),
+    invitationId: newId("invitation"),
+    generation: 12,
+  })
+  const key = () => hmacKey(crypto.getRandomValues(new Uint8Array(32)))
+
+  it("say what was put into them, to the instance that made them", async () => {
+    const [ours, theirs, content] = [await key(), await key(), token()]
+    const text = await formatInvitationToken(ours, content)
+    expect(await parseInvitationToken(ours, text)).toEqual(content)
+    expect(await parseInvitationToken(theirs, text)).toBeNull()
+    expect(await parseRefreshToken(ours, text)).toBeNull()
+  })
+
+  it("are refused after any edit, and nothing makes the parser throw", async () => {
+    const instanceKey = await key()
+    const text = await formatInvitationToken(instanceKey, token())
+    const edit = fc.record({
+      at: fc.nat(text.length),
+      removed: fc.nat(3),
+      inserted: fc.oneof(fc.string({ maxLength: 3 }), fc.constantFrom("0", ".", "é", "\n", "")),
+    })
+    const edited = fc
+      .array(edit, { maxLength: 3 })
+      .map((edits) =>
+        edits.reduce(
+          (result, { at, removed, inserted }) => result.slice(0, at) + inserted + result.slice(at + removed),
+          text,
+        ),
+      )
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.string({ unit: "binary" }), edited), async (candidate) => {
+        const parsed = await parseInvitationToken(instanceKey, candidate)
         expect(parsed !== null).toBe(candidate === text)
       }),
       { numRuns: 1_000, examples: [[text], [text.replace(".12.", ".012.")], [`${text}\n`], [`${text}=`]] },

@@ -27,13 +27,28 @@ beforeAll(async () => {
   ada = await newCaller()
   eve = await newCaller()
   const task = await newTask(ada)
+  const other = await newTask(ada)
   const project = await newProject(ada)
+  const comment = await ada.post(`/api/v1/tasks/${task.id}/comments`, { body: "x" })
+  const { id: commentId } = (await comment.json()) as { id: string }
+  const key = await ada.post("/api/v1/api-keys", { name: "Deploy", scopes: ["task:read"] })
+  const { id: keyId } = (await key.json()) as { id: string }
+  const invitation = await ada.post("/api/v1/invitations", { email: "eve@example.com", role: "member" })
+  const { id: invitationId } = (await invitation.json()) as { id: string }
+  const label = (await (await ada.post("/api/v1/labels", { name: "bug" })).json()) as { id: string }
   names = {
+    labelId: label.id,
     idOrKey: task.id,
+    kind: "relates",
+    otherIdOrKey: other.id,
+    invitationId,
     projectId: project.id,
     workspaceId: ada.workspaceId,
     userId: ada.userId,
+    commentId,
+    emoji: "%F0%9F%91%8D",
     sessionId: "ses_01j00000000000000000000000",
+    keyId,
     name: "x",
   }
   const { hono } = await sharedApp()
@@ -50,9 +65,13 @@ beforeAll(async () => {
 
 /** What an endpoint takes, where an empty object is not enough. */
 const bodies: Record<string, object> = {
+  "POST /api/v1/tasks/:idOrKey/comments": { body: "x" },
+  "PATCH /api/v1/comments/:commentId": { body: "x" },
   "PUT /api/v1/projects/:projectId/members/:userId": { level: "view" },
   "PUT /api/v1/workspaces/:workspaceId/owner": { userId: "usr_01j00000000000000000000000" },
+  "PUT /api/v1/tasks/:idOrKey/project": { projectId: "prj_01j00000000000000000000000" },
   "PATCH /api/v1/members/:userId": { role: "member" },
+  "PUT /api/v1/labels/:labelId/merger": { into: "lbl_01j00000000000000000000000" },
 }
 
 const pathOf = ({ path }: Endpoint) => path.replaceAll(/:(\w+)/g, (_, name: string) => names[name] ?? name)
@@ -292,7 +311,7 @@ describe("what no database could keep", () => {
       const pointers = await pointersIn(await ada.get(`/api/v1/events?${query}`))
       expect([...new Set(pointers)], query).toEqual(["?after"])
     }
-    for (const name of ["project", "parent", "assignee", "cursor", "status", "dueBefore", "updatedAfter"]) {
+    for (const name of ["project", "parent", "assignee", "label", "cursor", "status", "dueBefore", "updatedAfter"]) {
       for (const value of ["%00", "%FF", "%ED%A0%80", "1e300"]) {
         const pointers = await pointersIn(await ada.get(`/api/v1/tasks?${name}=${value}`))
         expect([...new Set(pointers)], `${name}=${value}`).toEqual([`?${name}`])

@@ -83,7 +83,10 @@ describe("GET /me", () => {
 
   it("tells no secret", async () => {
     expect(Object.keys((await (await ada.get(path)).json()) as object).sort()).toEqual(
-      ["id", "email", "name", "timeZone", "revision", "createdAt", "updatedAt", "workspace"].sort(),
+      [
+        ...["id", "email", "name", "timeZone", "revision", "createdAt", "updatedAt", "workspace"],
+        ...["emailVerified", "avatarUrl", "locale", "weekStart", "theme", "defaultProjectId", "notifications"],
+      ].sort(),
     )
   })
 
@@ -100,7 +103,9 @@ describe("PATCH /me", () => {
   it("changes what is sent and leaves the rest", async () => {
     const before = await me()
     const named = await meIn(await ada.patch(path, { name: "  Grace Hopper " }))
-    expect(named).toEqual({ ...before, name: "Grace Hopper", revision: 2, updatedAt: named.updatedAt })
+    const { avatarUrl, updatedAt } = named
+    expect(named).toEqual({ ...before, name: "Grace Hopper", avatarUrl, revision: 2, updatedAt })
+    expect(avatarUrl).toBe(before.avatarUrl.replace("/A-", "/GH-"))
     const answer = await ada.patch(path, { timeZone: "Europe/Berlin" })
     expect(answer.headers.get("etag")).toBe('"3"')
     const moved = await meIn(answer)

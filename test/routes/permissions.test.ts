@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest"
 import { EventPage } from "../../src/contracts/events.ts"
 import { type Described, kContract } from "../../src/http/contract.ts"
 import { roles } from "../../src/lib/roles.ts"
-import { type Caller, newProject, newTask, sharedApp, walk } from "../support/caller.ts"
+import { type Caller, newEmail, newProject, newTask, password, sharedApp, walk } from "../support/caller.ts"
 import {
   openSetting,
   type Rule,
@@ -19,8 +19,33 @@ const admins = ["owner", "admin"] as const
 const members = ["owner", "admin", "member"] as const
 const everybody = ["owner", "admin", "member", "guest"] as const
 
+/** Another task of the same project. */
+const besideTask = async ({ owner, projectId }: Scene) => (await newTask(owner, { projectId })).id
 const task = ({ taskId }: Scene) => `${api}/tasks/${taskId}`
+const noKey = `${api}/api-keys/key_01j00000000000000000000000`
 const project = ({ projectId }: Scene) => `${api}/projects/${projectId}`
+
+async function newLabel({ owner }: Scene): Promise<string> {
+  const answer = await owner.post(`${api}/labels`, { name: crypto.randomUUID() })
+  return ((await answer.json()) as { id: string }).id
+}
+
+async function newInvitation({ owner }: Scene): Promise<string> {
+  const answer = await owner.post(`${api}/invitations`, { email: newEmail(), role: "member" })
+  return ((await answer.json()) as { id: string }).id
+}
+
+const thumb = encodeURIComponent("👍")
+
+const comment = (s: Scene, author: Caller) => author.post(`${task(s)}/comments`, { body: "A word" })
+
+/** Does something with a comment of that author; who may not comment is told so when they try. */
+async function onComment(s: Scene, author: Caller, act: (path: string) => Promise<Response>): Promise<Response> {
+  const answer = await comment(s, author)
+  if (!answer.ok) return answer
+  const { id } = (await answer.json()) as { id: string }
+  return act(`${api}/comments/${id}`)
+}
 
 /** Every route that takes a token, and what it takes beside it. */
 const rules: Record<string, Rule> = {
@@ -37,6 +62,18 @@ const rules: Record<string, Rule> = {
     roles: everybody,
     isAlone: true,
     send: ({ caller }) => caller.post(`${api}/auth/switch`, { workspaceId: caller.workspaceId }),
+  },
+
+  "POST /auth/verification": { roles: everybody, send: ({ caller }) => caller.post(`${api}/auth/verification`) },
+  "PUT /auth/password": {
+    roles: everybody,
+    isAlone: true,
+    send: ({ caller }) => caller.put(`${api}/auth/password`, { current: password, password: "another passphrase" }),
+  },
+  "POST /auth/email-change": {
+    roles: everybody,
+    isAlone: true,
+    send: ({ caller }) => caller.post(`${api}/auth/email-change`, { email: newEmail(), password }),
   },
 
   // ---- the workspace and its people ----
@@ -77,6 +114,63 @@ const rules: Record<string, Rule> = {
     send: ({ caller, other }) => caller.delete(`${api}/members/${other.userId}`),
   },
   "GET /events": { roles: everybody, send: ({ caller }) => caller.get(`${api}/events`) },
+  "GET /activity": { roles: everybody, send: ({ caller }) => caller.get(`${api}/activity`) },
+
+  // ---- invitations ----
+  "GET /invitations": { roles: admins, send: ({ caller }) => caller.get(`${api}/invitations`) },
+  "POST /invitations": {
+    roles: admins,
+    send: ({ caller }) => caller.post(`${api}/invitations`, { email: newEmail(), role: "member" }),
+  },
+  "POST /invitations/:invitationId/mail": {
+    roles: admins,
+    send: async (s) => s.caller.post(`${api}/invitations/${await newInvitation(s)}/mail`),
+  },
+  "DELETE /invitations/:invitationId": {
+    roles: admins,
+    send: async (s) => s.caller.delete(`${api}/invitations/${await newInvitation(s)}`),
+  },
+  "PUT /invitations/acceptance": {
+    roles: everybody,
+    status: 422,
+    send: ({ caller }) => caller.put(`${api}/invitations/acceptance`, { token: "x" }),
+  },
+  "GET /me/invitations": { roles: everybody, send: ({ caller }) => caller.get(`${api}/me/invitations`) },
+  "PUT /me/invitations/:invitationId/acceptance": {
+    roles: everybody,
+    status: 404,
+    send: ({ caller }) => caller.put(`${api}/me/invitations/inv_01j00000000000000000000000/acceptance`),
+  },
+
+  // ---- API keys ----
+  "POST /api-keys": {
+    roles: members,
+    send: ({ caller }) => caller.post(`${api}/api-keys`, { name: "Deploy", scopes: ["task:read"] }),
+  },
+  "GET /api-keys": { roles: members, send: ({ caller }) => caller.get(`${api}/api-keys`) },
+  "GET /api-keys/:keyId": { roles: members, status: 404, send: ({ caller }) => caller.get(noKey) },
+  "PATCH /api-keys/:keyId": { roles: members, status: 404, send: ({ caller }) => caller.patch(noKey, { name: "x" }) },
+  "DELETE /api-keys/:keyId": { roles: members, status: 404, send: ({ caller }) => caller.delete(noKey) },
+
+  // ---- labels ----
+  "GET /labels": { roles: everybody, send: ({ caller }) => caller.get(`${api}/labels`) },
+  "POST /labels": {
+    roles: members,
+    send: ({ caller }) => caller.post(`${api}/labels`, { name: crypto.randomUUID() }),
+  },
+  "GET /labels/:labelId": { roles: everybody, send: async (s) => s.caller.get(`${api}/labels/${await newLabel(s)}`) },
+  "PATCH /labels/:labelId": {
+    roles: members,
+    send: async (s) => s.caller.patch(`${api}/labels/${await newLabel(s)}`, { color: "#123456" }),
+  },
+  "DELETE /labels/:labelId": {
+    roles: members,
+    send: async (s) => s.caller.delete(`${api}/labels/${await newLabel(s)}`),
+  },
+  "PUT /labels/:labelId/merger": {
+    roles: members,
+    send: async (s) => s.caller.put(`${api}/labels/${await newLabel(s)}/merger`, { into: await newLabel(s) }),
+  },
 
   // ---- projects ----
   "GET /projects": { roles: everybody, send: ({ caller }) => caller.get(`${api}/projects`) },
@@ -97,6 +191,11 @@ const rules: Record<string, Rule> = {
     roles: everybody,
     level: "view",
     send: (s) => s.caller.get(`${project(s)}/members`),
+  },
+  "GET /projects/:projectId/activity": {
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.get(`${project(s)}/activity`),
   },
   "PUT /projects/:projectId/members/:userId": {
     roles: members,
@@ -131,6 +230,7 @@ const rules: Record<string, Rule> = {
     unseen: 422,
     send: ({ caller, projectId }) => caller.post(`${api}/tasks/bulk`, { tasks: [{ projectId, title: "New" }] }),
   },
+  "GET /tasks/:idOrKey/activity": { roles: everybody, level: "view", send: (s) => s.caller.get(`${task(s)}/activity`) },
   "GET /tasks/:idOrKey": { roles: everybody, level: "view", send: (s) => s.caller.get(task(s)) },
   "PATCH /tasks/:idOrKey": {
     roles: everybody,
@@ -147,6 +247,82 @@ const rules: Record<string, Rule> = {
     roles: everybody,
     level: "complete",
     send: (s) => s.caller.delete(`${task(s)}/closure`),
+  },
+  "PUT /tasks/:idOrKey/project": {
+    roles: everybody,
+    level: "edit",
+    send: (s) => s.caller.put(`${task(s)}/project`, { projectId: s.projectId }),
+  },
+  "GET /tasks/:idOrKey/relations": {
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.get(`${task(s)}/relations`),
+  },
+  "PUT /tasks/:idOrKey/relations/:kind/:otherIdOrKey": {
+    roles: everybody,
+    level: "edit",
+    send: async (s) => s.caller.put(`${task(s)}/relations/relates/${await besideTask(s)}`),
+  },
+  "DELETE /tasks/:idOrKey/relations/:kind/:otherIdOrKey": {
+    roles: everybody,
+    level: "edit",
+    send: async (s) => s.caller.delete(`${task(s)}/relations/relates/${await besideTask(s)}`),
+  },
+  "PUT /tasks/:idOrKey/follower": {
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.put(`${task(s)}/follower`),
+  },
+  "DELETE /tasks/:idOrKey/follower": {
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.delete(`${task(s)}/follower`),
+  },
+  "GET /me/favourites": { roles: everybody, send: (s) => s.caller.get(`${api}/me/favourites`) },
+  "PUT /projects/:projectId/favourite": {
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.put(`${api}/projects/${s.projectId}/favourite`),
+  },
+  "DELETE /projects/:projectId/favourite": {
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.delete(`${api}/projects/${s.projectId}/favourite`),
+  },
+
+  // ---- comments ----
+  "GET /tasks/:idOrKey/comments": { roles: everybody, level: "view", send: (s) => s.caller.get(`${task(s)}/comments`) },
+  "POST /tasks/:idOrKey/comments": { roles: everybody, level: "comment", send: (s) => comment(s, s.caller) },
+  "GET /tasks/:idOrKey/mentionable": {
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.get(`${task(s)}/mentionable?q=b`),
+  },
+  "GET /comments/:commentId": {
+    roles: everybody,
+    level: "view",
+    send: (s) => onComment(s, s.owner, (path) => s.caller.get(path)),
+  },
+  // Everybody edits and deletes their own.
+  "PATCH /comments/:commentId": {
+    roles: everybody,
+    level: "comment",
+    send: (s) => onComment(s, s.caller, (path) => s.caller.patch(path, { body: "Changed" })),
+  },
+  "DELETE /comments/:commentId": {
+    roles: everybody,
+    level: "comment",
+    send: (s) => onComment(s, s.caller, (path) => s.caller.delete(path)),
+  },
+  "PUT /comments/:commentId/reactions/:emoji": {
+    roles: everybody,
+    level: "comment",
+    send: (s) => onComment(s, s.owner, (path) => s.caller.put(`${path}/reactions/${thumb}`)),
+  },
+  "DELETE /comments/:commentId/reactions/:emoji": {
+    roles: everybody,
+    level: "comment",
+    send: (s) => onComment(s, s.owner, (path) => s.caller.delete(`${path}/reactions/${thumb}`)),
   },
 }
 

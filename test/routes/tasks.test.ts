@@ -23,6 +23,7 @@ beforeAll(async () => {
 const strangerTask = "tsk_01j00000000000000000000000"
 const strangerProject = "prj_01j00000000000000000000000"
 const strangerUser = "usr_01j00000000000000000000000"
+const nthUser = (n: number) => `usr_01j000000000000000000000${String(n).padStart(2, "0")}`
 
 describe("POST /tasks", () => {
   it("creates a task with the defaults, a key and revision 1, in one round trip", async () => {
@@ -100,7 +101,8 @@ describe("POST /tasks", () => {
     ["a due date and time at once", { due: { date: "2026-02-03", at: "2026-02-03T00:00:00Z" } }, "/due"],
     ["a due time without a zone", { due: { at: "2026-02-03T00:00:00" } }, "/due/at"],
     ["a position that is no fractional index", { position: "zz" }, "/position"],
-    ["two assignees", { assigneeIds: [strangerUser, strangerUser] }, "/assigneeIds"],
+    ["an assignee twice", { assigneeIds: [strangerUser, strangerUser] }, "/assigneeIds/1"],
+    ["21 assignees", { assigneeIds: Array.from({ length: 21 }, (_, n) => nthUser(n)) }, "/assigneeIds"],
     ["an unknown field", { colour: "red" }, "/colour"],
     ["a project that is not there", { projectId: strangerProject }, "/projectId"],
     ["a project id that is none", { projectId: "42" }, "/projectId"],

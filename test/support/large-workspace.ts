@@ -3,7 +3,7 @@ import { fromBase64Url, toBase64Url, utf8 } from "../../src/lib/bytes.ts"
 import { openApp } from "./app.ts"
 import { addMember, type Caller, costOf, newCaller } from "./caller.ts"
 import { between } from "./faults.ts"
-import { nthProject, nthTask, seedEvents, seedProjects, seedTasks } from "./seed.ts"
+import { nthLabel, nthProject, nthTask, seedEvents, seedLabels, seedProjects, seedTasks } from "./seed.ts"
 
 // A workspace so large that a list without a bound would be noticed, and every list that there is.
 
@@ -14,14 +14,16 @@ const neverDue = 8_640_000_000_000_000
 export const examined = 1_000
 /** What a page of any size reads beside it: the log's head, what the query names, a filter's values, the boundary. */
 export const aside = 20
-/** What a row of a page reads: itself, whom it is assigned to, and that this is all. */
-export const perRow = 3
+/** What a row of a page reads: itself, whom it is assigned to, which labels it has, and that this is all of each. */
+export const perRow = 5
 
 const parent = nthTask(40_002)
 const middle = nthTask(70_000)
 export const rare = nthTask(99_998)
 const [large, other] = [nthProject(0), nthProject(1)]
 export const tiny = nthProject(2)
+/** On a third of the tasks, and on none. */
+const [common, unused] = [nthLabel(0), nthLabel(1)]
 
 type Asked = Record<string, string | number>
 export type List = {
@@ -34,7 +36,13 @@ export type List = {
   middle: string | number
 }
 
-const scopes = { workspace: {}, project: { project: large }, parent: { parent }, assignee: { assignee: "me" } }
+const scopes = {
+  workspace: {},
+  project: { project: large },
+  parent: { parent },
+  assignee: { assignee: "me" },
+  label: { label: common },
+}
 
 const list = (scope: keyof typeof scopes, sort: string, index: string, middle: List["middle"]): List[] =>
   [sort, `-${sort}`].map((sort) => ({
@@ -57,6 +65,7 @@ export const lists: List[] = [
   ...list("parent", "position", "tasks_parent_position", "a4"),
   ...list("assignee", "due", "task_assignees_due", neverDue),
   ...list("assignee", "created", "task_assignees_created", middle),
+  ...list("label", "created", "task_labels_label", middle),
 ]
 
 export const projectLists = [
@@ -78,6 +87,9 @@ export const rareFilters: Asked[] = [
 export const lookups = (query: Asked): Asked[] => [
   ...("parent" in query ? [{ project: other }, { assignee: stranger }, { project: large, assignee: stranger }] : []),
   ...("project" in query ? [{ assignee: stranger }, { assignee: "me", priority: 4 }] : []),
+  ...(["parent", "project", "assignee"].some((scope) => scope in query)
+    ? [{ label: unused }, { label: common, priority: 4 }]
+    : []),
 ]
 
 export let ada: Caller
@@ -99,11 +111,14 @@ export async function buildLargeWorkspace(): Promise<void> {
   await addMember(ada, eve)
   // Other workspaces are there too: reading a whole table is never the cheapest way.
   await seedProjects(eve, 20_000)
+  await seedLabels(eve, 20_000)
 
   const projectOf = (n: number) => (n % 1_000 === 1 ? tiny : n % 2 === 0 ? large : other)
   // A third of all tasks is deleted at one stretch. Sort keys have long ties: nine in ten are never due.
   const isDeleted = (n: number) => n < 30_000
+  const labelsOf = (n: number) => (n % 3 === 0 && !isDeleted(n) ? [common] : [])
   await seedProjects(ada, 1_000, (n) => ({ deletedAt: n >= 3 && n < 900 ? 1 : null, updatedAt: n % 10 }))
+  await seedLabels(ada, 2)
   await seedTasks(ada, count, (n) => ({
     projectId: projectOf(n),
     parentId: projectOf(n) === large && n > 50_000 ? parent : null,
@@ -113,6 +128,7 @@ export async function buildLargeWorkspace(): Promise<void> {
     updatedAt: n % 1_000,
     dueSort: n % 10 === 0 ? n * 100_000 : neverDue,
     deletedAt: isDeleted(n) ? 1 : null,
+    labelIds: labelsOf(n),
     assigneeIds: isDeleted(n) || n % 4 === 3 ? [] : [ada.userId],
   }))
   await seedEvents(ada, 100, 20_000)

@@ -15,10 +15,12 @@ const nthId = (prefix: string, n: number) => `${prefix}_${String(n).padStart(26,
 export const nthTask = (n: number) => nthId("tsk", n)
 export const nthProject = (n: number) => nthId("prj", n)
 
+export const nthLabel = (n: number) => nthId("lbl", n)
+
 // D1 takes no parameter beyond 2 MB.
 const perStatement = 3_000
 
-async function insertAll<Name extends keyof Tables>(name: Name, rows: NewRow<Name>[]): Promise<void> {
+export async function insertAll<Name extends keyof Tables>(name: Name, rows: NewRow<Name>[]): Promise<void> {
   await withDb(async (db) => {
     for (let from = 0; from < rows.length; from += perStatement) {
       await db.write(insertRows(db, db.tables[name], rows.slice(from, from + perStatement)))
@@ -51,7 +53,26 @@ export async function seedProjects(
   return rows
 }
 
-type Seeded = Partial<TaskRow> & { assigneeIds?: string[] }
+/** `count` labels, of which the names sort by `n`. */
+export async function seedLabels({ workspaceId, userId }: Caller, count: number): Promise<NewRow<"labels">[]> {
+  const rows = Array.from({ length: count }, (_, n) => ({
+    workspaceId,
+    id: nthLabel(n),
+    name: `Label ${String(n).padStart(6, "0")}`,
+    nameKey: `label ${String(n).padStart(6, "0")}`,
+    color: "#1d4ed8",
+    revision: 1,
+    createdBy: userId,
+    createdAt: n,
+    updatedAt: n,
+    deletedAt: null,
+    mergedInto: null,
+  }))
+  await insertAll("labels", rows)
+  return rows
+}
+
+type Seeded = Partial<TaskRow> & { assigneeIds?: string[]; labelIds?: string[] }
 
 /** `count` tasks, in the Inbox and never due unless `describe` says otherwise. */
 export async function seedTasks(
@@ -60,7 +81,7 @@ export async function seedTasks(
   describe: (n: number) => Seeded = () => ({}),
 ): Promise<TaskRow[]> {
   const seeded = Array.from({ length: count }, (_, n) => {
-    const { assigneeIds = [], ...described } = describe(n)
+    const { assigneeIds = [], labelIds = [], ...described } = describe(n)
     const task: TaskRow = {
       workspaceId,
       id: nthTask(n),
@@ -85,7 +106,7 @@ export async function seedTasks(
       deletedAt: null,
       ...described,
     }
-    return { task, assigneeIds }
+    return { task, assigneeIds, labelIds }
   })
   const rows = seeded.map(({ task }) => task)
   await insertAll("tasks", rows)
@@ -93,6 +114,10 @@ export async function seedTasks(
     assigneeIds.map((assigneeId) => ({ workspaceId, taskId: id, userId: assigneeId, dueSort })),
   )
   await insertAll("taskAssignees", assigned)
+  const labelled = seeded.flatMap(({ task: { id }, labelIds }) =>
+    labelIds.map((labelId) => ({ workspaceId, taskId: id, labelId })),
+  )
+  await insertAll("taskLabels", labelled)
   return rows
 }
 

@@ -1,0 +1,222 @@
+import { and, eq, sql } from "drizzle-orm"
+import type { CommentQueryInput, CommentView } from "../contracts/comments.ts"
+import { byteLength } from "../lib/bytes.ts"
+import { accessTo, expectAccess } from "./access.ts"
+import {
+  type Comment,
+  changeOfComment,
+  commentOf,
+  commentSelection,
+  commentView,
+  expectComment,
+  findComment,
+  insertComment,
+  mustNameComment,
+  type PlacedComment,
+  replaceComment,
+} from "./comment-rows.ts"
+import type { Ctx } from "./ctx.ts"
+import { DomainError, notFound } from "./errors.ts"
+import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
+import { beyond, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
+import { candidatesFor, mentionedIn, mentionsIn, projectOfTask } from "./mentions.ts"
+import { permit } from "./permissions.ts"
+import { renderedBytes, renderHtml } from "./rendering.ts"
+import { type Expected, expectRevision } from "./revisions.ts"
+import { isHere, mustNameTask } from "./tasks.ts"
+
+type Render = "html" | undefined
+
+/** A task's comments, the deleted ones among them without their text: one page in one round trip. */
+export async function listComments(
+  ctx: Ctx,
+  idOrKey: string,
+  { sort, limit, cursor, render }: CommentQueryInput,
+): Promise<{ data: CommentView[]; next: string | null; seq: number }> {
+  permit(ctx, "task:read")
+  mustNameTask(idOrKey)
+  const { direction } = parseSort<"created">(sort)
+  const list = `${ctx.workspaceId} ${idOrKey} comments ${sort}`
+  const place = parseCursor(list, "string", cursor)
+  const { db, workspaceId } = ctx
+  const { comments, tasks } = db.tables
+  const order: Order = { key: null, id: sql`${comments.id}`, direction }
+  const taskId = sql`(select ${tasks.id} from ${tasks} where ${isHere(ctx, idOrKey)})`
+  const [[task], rows, [head]] = await db.read(
+    db.sql.select({ id: tasks.id }).from(tasks).where(isHere(ctx, idOrKey)),
+    db.sql
+      .select(commentSelection(db))
+      .from(comments)
+      .where(
+        and(eq(comments.workspaceId, workspaceId), sql`${comments.taskId} = ${taskId}`, sql`${beyond(order, place)}`),
+      )
+      .orderBy(orderBy(order))
+      .limit(limit + 1),
+    headOf(ctx),
+  )
+  if (!task) throw notFound("task")
+  const found = rows.map(commentOf)
+  const kept = found.slice(0, render ? Math.min(limit, renderable(found)) : limit)
+  const last = found.length > kept.length ? kept.at(-1) : undefined
+  return {
+    data: await Promise.all(kept.map((comment) => viewed(comment, render))),
+    next: last ? formatCursor(list, { k: last.id, id: last.id }) : null,
+    seq: head?.seq ?? 0,
+  }
+}
+
+/** How many of the comments are rendered in one answer: the page is short when they are long. */
+function renderable(comments: Comment[]): number {
+  let bytes = 0
+  const tooMany = comments.findIndex(({ body }) => {
+    bytes += byteLength(body)
+    return bytes > renderedBytes
+  })
+  return tooMany === -1 ? comments.length : Math.max(1, tooMany)
+}
+
+const viewed = async (comment: Comment, render: Render): Promise<CommentView> =>
+  render ? { ...commentView(comment), html: await renderHtml(comment.body, comment.people) } : commentView(comment)
+
+function headOf({ db, workspaceId }: Ctx) {
+  const { heads } = db.tables
+  return db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
+}
+
+export async function viewComment(
+  ctx: Ctx,
+  id: string,
+  { render }: { render?: Render },
+): Promise<{ comment: CommentView; revision: number; seq: number }> {
+  permit(ctx, "task:read")
+  mustNameComment(id)
+  const [[row], [head]] = await ctx.db.read(findComment(ctx, id), headOf(ctx))
+  const comment = expectComment(ctx, row, () => "task:read")
+  return { comment: await viewed(comment, render), revision: comment.revision, seq: head?.seq ?? 0 }
+}
+
+/** Says something about a task. Whoever it mentions is found in the trip that loads the task. */
+export async function createComment(ctx: Ctx, idOrKey: string, body: string): Promise<CommentView> {
+  permit(ctx, "comment:write")
+  mustNameTask(idOrKey)
+  const id = ctx.newId("comment")
+  const mentions = await mentionsIn(body)
+  return untilUncontested(async () => {
+    const [[task], [author], ...candidates] = await ctx.db.read(
+      findCommentable(ctx, idOrKey),
+      findAuthor(ctx),
+      ...candidatesFor(ctx, projectOfTask(ctx, idOrKey), mentions),
+    )
+    if (!task) throw notFound("task")
+    expectAccess(ctx, "comment:write", task, "task")
+    const at = ctx.now()
+    const comment: PlacedComment = {
+      id,
+      taskId: task.id,
+      projectId: task.projectId,
+      body,
+      mentionIds: mentionedIn(mentions, candidates.flat()),
+      reactions: [],
+      people: [],
+      authorName: author?.name ?? "",
+      createdBy: ctx.actor.userId,
+      revision: 1,
+      createdAt: at,
+      updatedAt: at,
+      editedAt: null,
+      deletedAt: null,
+    }
+    const view = commentView(comment)
+    await commit(ctx, {
+      permission: "comment:write",
+      at,
+      rows: [insertComment(ctx, comment)],
+      changes: [changeOfComment(comment, 1, "comment.created", { before: null, after: view })],
+      answer: { kind: "created" },
+    })
+    return view
+  })
+}
+
+function findCommentable(ctx: Ctx, idOrKey: string) {
+  const { tasks } = ctx.db.tables
+  return ctx.db.sql
+    .select({ id: tasks.id, projectId: tasks.projectId, ...accessTo(ctx, sql`${tasks.projectId}`) })
+    .from(tasks)
+    .where(isHere(ctx, idOrKey))
+}
+
+function findAuthor({ db, workspaceId, actor }: Ctx) {
+  const { members } = db.tables
+  return db.sql
+    .select({ name: members.name })
+    .from(members)
+    .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId)))
+}
+
+/** Puts another text in the place of one's own. */
+export async function updateComment(ctx: Ctx, id: string, body: string, expected: Expected): Promise<CommentView> {
+  permit(ctx, "comment:write")
+  mustNameComment(id)
+  const mentions = await mentionsIn(body)
+  return untilUncontested(async () => {
+    const [[row], ...candidates] = await ctx.db.read(
+      findComment(ctx, id),
+      ...candidatesFor(ctx, projectOfComment(ctx, id), mentions),
+    )
+    const before = expectComment(ctx, row, () => "comment:write")
+    if (before.createdBy !== ctx.actor.userId) throw new DomainError("forbidden", "Only its author may edit a comment")
+    expectRevision(expected, before.revision)
+    if (body === before.body) {
+      await commitNothing(ctx, "comment:write", { kind: "changed", body: commentView(before) })
+      return commentView(before)
+    }
+    const at = ctx.now()
+    const set = { body, mentionIds: mentionedIn(mentions, candidates.flat()), updatedAt: at, editedAt: at }
+    const after = commentView({ ...before, ...set, revision: before.revision + 1 })
+    await commit(ctx, {
+      permission: "comment:write",
+      at,
+      rows: [replaceComment(ctx, before, set)],
+      changes: [
+        changeOfComment(before, before.revision + 1, "comment.updated", difference(commentView(before), after)),
+      ],
+      answer: { kind: "changed", body: after },
+    })
+    return after
+  })
+}
+
+function projectOfComment({ db, workspaceId }: Ctx, id: string) {
+  const { comments, tasks } = db.tables
+  return sql`(select t.project_id from ${comments} c join ${tasks} t on t.workspace_id = ${workspaceId} and t.id = c.task_id where c.workspace_id = ${workspaceId} and c.id = ${id})`
+}
+
+/**
+ * Takes away what was said, and leaves that something was said: its author may, and whoever manages the project. The
+ * event does not tell the text once more.
+ */
+export async function deleteComment(ctx: Ctx, id: string, expected: Expected): Promise<void> {
+  permit(ctx, "task:read")
+  mustNameComment(id)
+  await untilUncontested(async () => {
+    const [[row]] = await ctx.db.read(findComment(ctx, id))
+    const permission = row?.createdBy === ctx.actor.userId ? "comment:write" : "project:manage"
+    const before = expectComment(ctx, row, () => permission)
+    expectRevision(expected, before.revision)
+    const { reactions } = ctx.db.tables
+    const at = ctx.now()
+    await commit(ctx, {
+      permission,
+      at,
+      rows: [
+        replaceComment(ctx, before, { body: "", mentionIds: [], updatedAt: at, deletedAt: at }),
+        ctx.db.sql
+          .delete(reactions)
+          .where(and(eq(reactions.workspaceId, ctx.workspaceId), eq(reactions.commentId, before.id))),
+      ],
+      changes: [changeOfComment(before, before.revision + 1, "comment.deleted", { before: { id }, after: null })],
+      answer: { kind: "empty" },
+    })
+  })
+}

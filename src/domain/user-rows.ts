@@ -1,0 +1,80 @@
+import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm"
+import type { UserView } from "../contracts/auth.ts"
+import { CommitRefused } from "../db/commit.ts"
+import { DbError } from "../db/errors.ts"
+import type { Statement } from "../db/sql.ts"
+import type { Row } from "../db/tables.ts"
+import { rfc3339 } from "../lib/time.ts"
+import type { Base } from "./ctx.ts"
+
+export type User = Row<"users">
+
+export function userView(user: User): UserView {
+  const { id, email, name, timeZone, revision } = user
+  const times = { createdAt: rfc3339(user.createdAt), updatedAt: rfc3339(user.updatedAt) }
+  return { id, email, emailVerified: user.emailVerifiedAt !== null, name, timeZone, revision, ...times }
+}
+
+/** A user, and the hash of the password that is theirs by now. */
+export type Account = { user: User; secret: string }
+
+/** One round trip, by whatever of `identities` names the account. */
+async function findAccount(ctx: Base, which: SQL): Promise<Account | null> {
+  const { identities, users } = ctx.db.tables
+  const [[found]] = await ctx.db.read(
+    ctx.db.sql
+      .select({ secret: identities.secret, ...getTableColumns(users) })
+      .from(identities)
+      .innerJoin(users, eq(users.id, identities.userId))
+      .where(and(eq(identities.provider, "password"), which)),
+  )
+  if (!found) return null
+  const { secret, ...user } = found
+  return { user, secret }
+}
+
+export const findAccountOf = (ctx: Base, userId: string): Promise<Account | null> =>
+  findAccount(ctx, eq(ctx.db.tables.identities.userId, userId))
+
+export const findAccountAt = (ctx: Base, email: string): Promise<Account | null> =>
+  findAccount(ctx, eq(ctx.db.tables.identities.subject, email))
+
+type Changes = Partial<Pick<User, "email" | "emailVerifiedAt">>
+type Note = { type: string; data: Record<string, unknown> }
+
+/**
+ * Writes a user's new state, the note of it and what belongs to both: all or nothing, one round trip. Throws
+ * CommitRefused when another change of the user was faster, or when ours landed and its answer was lost: whoever tries
+ * again sees which.
+ */
+export async function saveUser(
+  ctx: Base,
+  { id, revision: before }: User,
+  changes: Changes,
+  { type, data }: Note,
+  also: readonly Statement[] = [],
+): Promise<void> {
+  const { sql: db, tables } = ctx.db
+  const { users, userEvents } = tables
+  const at = ctx.now()
+  const revision = before + 1
+  // The note's key is the revision as just written. Null, or taken, it undoes what else was written.
+  const written = sql<number>`(select ${users.revision} from ${users} where ${users.id} = ${id} and ${users.revision} = ${revision})`
+  try {
+    await ctx.db.write(
+      db
+        .update(users)
+        .set({ ...changes, updatedAt: at, revision })
+        .where(and(eq(users.id, id), eq(users.revision, before))),
+      ...also,
+      db.insert(userEvents).values({ userId: id, revision: written, type, data, at }),
+    )
+  } catch (error) {
+    throw isContested(error) ? new CommitRefused({ reason: "revision" }, error) : error
+  }
+}
+
+const isContested = (error: unknown) =>
+  error instanceof DbError &&
+  (error.fault.kind === "unique" || error.fault.kind === "not_null") &&
+  error.fault.table === "user_events"
