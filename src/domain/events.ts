@@ -119,7 +119,11 @@ export class ProjectHidden extends DomainError {
 }
 
 /** What the actor lacked for the commit, as it stands now: one more round trip, only for those who are refused. */
-async function explainRole(ctx: Ctx, { permission, at, changes }: Work, refused: CommitRefused): Promise<Error> {
+export async function explainRole(
+  ctx: Ctx,
+  { permission, at, changes }: Pick<Work, "permission" | "at" | "changes">,
+  refused: CommitRefused,
+): Promise<Error> {
   const { db, workspaceId, actor } = ctx
   const { apiKeys, members, profiles, projects } = db.tables
   const projectIds = [...new Set(changes.flatMap(({ projectId, previousProjectId }) => [projectId, previousProjectId]))]

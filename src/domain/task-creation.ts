@@ -127,7 +127,7 @@ function insertTasks(ctx: Ctx, drafts: Draft[]): Statement[] {
     insertRows(db, tasks, drafts, {
       fields: { ahead: "integer" },
       computed: { key: sql`p.key || '-' || (p.task_counter - ${given("ahead")})` },
-      tail: sql`join ${projects} p on p.workspace_id = ${ctx.workspaceId} and p.id = ${given("projectId")} and p.deleted_at is null where ${given("parentId")} is null or exists (select 1 from ${tasks} parent where parent.workspace_id = ${ctx.workspaceId} and parent.id = ${given("parentId")} and parent.project_id = ${given("projectId")} and parent.deleted_at is null)`,
+      tail: sql`${db.joinInOrder} ${projects} p on p.workspace_id = ${ctx.workspaceId} and p.id = ${given("projectId")} and p.deleted_at is null where ${given("parentId")} is null or exists (select 1 from ${tasks} parent where parent.workspace_id = ${ctx.workspaceId} and parent.id = ${given("parentId")} and parent.project_id = ${given("projectId")} and parent.deleted_at is null)`,
     }),
     ...(assigned.length > 0 ? [insertAssignees(ctx, assigned)] : []),
     ...(labelled.length > 0 ? [insertLabels(ctx, labelled)] : []),

@@ -67,6 +67,13 @@ describe("among 20,000 related tasks", () => {
     await expectSearches(statements.filter(({ text }) => !/^\s*insert into "?heads/i.test(text)))
   })
 
+  it("a task is created beside thousands of projects that it does not read", async () => {
+    const input = { projectId: nthProject(9), title: "New" }
+    const { cost } = await asked((ada) => ada.post("/api/v1/tasks", { ...input, assigneeIds: [ada.userId] }))
+    expect(cost.trips).toBe(1)
+    expect(cost.read).toBeLessThanOrEqual(60)
+  })
+
   it("a task moves with what hangs under it, and nothing else is read", async () => {
     const { cost, statements } = await asked((ada) =>
       ada.put(`/api/v1/tasks/${nthTask(6_000)}/project`, { projectId: nthProject(7) }),

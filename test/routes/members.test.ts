@@ -84,7 +84,8 @@ describe("PATCH /members/:userId", () => {
     await problemIn(await eve.patch(pathOf(eve), { role: "admin" }), 403)
     await problemIn(await eve.delete(pathOf(bob)), 403)
     await problemIn(await eve.patch(`/api/v1/workspaces/${ada.workspaceId}`, { name: "Mine" }), 403)
-    await problemIn(await eve.post("/api/v1/projects", { name: "Mine" }), 403)
+    const refused = await problemIn(await eve.post("/api/v1/projects", { name: "Mine" }), 403)
+    expect(refused.detail).toContain("project:create")
     expect(await eventsOf(ada)).toEqual(before)
   })
 

@@ -45,10 +45,10 @@ export async function buildLargeLog(): Promise<void> {
   await addMember(ada, stranger)
   // Other workspaces are there too: reading a whole table is never the cheapest way.
   await seedProjects(stranger, 20_000)
-  await seedTasks(stranger, 20_000)
+  await seedTasks(stranger, 5_000)
   for (const text of [
-    "insert into project_members select workspace_id, id, created_by, 1, 0 from projects where workspace_id = ? and key like 'SEED%'",
-    "insert into task_aliases select workspace_id, 'OLD-' || id, id from tasks where workspace_id = ?",
+    "insert into project_members select workspace_id, id, created_by, 1, 0 from projects where workspace_id = ? and key like 'SEED%' limit 3000",
+    "insert into task_aliases select workspace_id, 'OLD-' || id, id from tasks where workspace_id = ? limit 3000",
   ]) {
     await execute(text, stranger.workspaceId)
   }
