@@ -98,7 +98,7 @@ describe("other lists in a large workspace", () => {
             const plan = await planOf(statements)
             expectSearchesOnly(plan)
             expect(
-              plan.filter((step) => new RegExp(`^SEARCH t USING (COVERING )?INDEX ${index} `).test(step)),
+              plan.filter((step) => new RegExp(`^SEARCH projects USING (COVERING )?INDEX ${index} `).test(step)),
             ).toHaveLength(1)
           }
         }

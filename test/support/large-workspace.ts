@@ -111,6 +111,7 @@ export async function buildLargeWorkspace(): Promise<void> {
   await addMember(ada, eve)
   // Other workspaces are there too: reading a whole table is never the cheapest way.
   await seedProjects(eve, 20_000)
+  await seedEvents(eve, 100, 80_000)
   await seedLabels(eve, 20_000)
 
   const projectOf = (n: number) => (n % 1_000 === 1 ? tiny : n % 2 === 0 ? large : other)
