@@ -201,7 +201,9 @@ describe.skipIf(isMissing)("the newest schema of Postgres", () => {
     )
     expect(
       await database.rows(
-        "select table_name, column_name from information_schema.columns where table_schema = 'public' and (column_default is not null or is_identity = 'YES' or is_generated <> 'NEVER')",
+        // A constant is what rows from before a column was added have in it; anything else would be computed.
+        "select table_name, column_name from information_schema.columns where table_schema = 'public' and (column_default !~ $1 or is_identity = 'YES' or is_generated <> 'NEVER')",
+        "^'[^']*'::(text|json)$",
       ),
     ).toEqual([])
     expect(
