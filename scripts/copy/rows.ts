@@ -93,6 +93,8 @@ function upsert(db: Db, name: TableName, rows: Row[]): Statement {
   const set = Object.fromEntries(others.map(([field, column]) => [field, sql.raw(`excluded."${column.name}"`)]))
   // SQLite would take `on conflict` for the condition of a join.
   const insert = insertRows(db, tableOf(db, name), rows, { tail: sql`where true` })
+  // Of a row that is all key, one that is there is the same.
+  if (others.length === 0) return insert.onConflictDoNothing()
   return insert.onConflictDoUpdate({ target: key.map((field) => columnOf(db, name, field)), set })
 }
 
