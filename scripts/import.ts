@@ -6,7 +6,6 @@ import { type Account, type Api, openApi, Refused, Unreachable } from "./import/
 import { type Batch, cutBatches, keyOf, withoutThere } from "./import/batches.ts"
 import { BadFile, type Item, readItems } from "./import/items.ts"
 import { type Labels, openLabels } from "./import/labels.ts"
-import { createNamed } from "./import/named.ts"
 import { keptPassword, passwordFile } from "./import/passwords.ts"
 import { number, openProgress, type Progress } from "./import/progress.ts"
 
@@ -133,8 +132,15 @@ async function importAll(api: Api, byProject: Map<string, Item[]>, progress: Pro
   return imports
 }
 
-function createProject(api: Api, name: string): Promise<ProjectView> {
-  return createNamed<ProjectView>(api, "project", "/api/v1/projects", name)
+/** Creates a project once, even if an earlier request is still on its way; anew if what it created has been deleted. */
+async function createProject(api: Api, name: string): Promise<ProjectView> {
+  const deleted: string[] = []
+  for (;;) {
+    const key = keyOf("project", name, deleted)
+    const { view, isReplay } = await api.create<ProjectView>("/api/v1/projects", { name }, key)
+    if (!isReplay || (await api.find(`/api/v1/projects/${view.id}`))) return view
+    deleted.push(view.id)
+  }
 }
 
 type Tools = { api: Api; labels: Labels; progress: Progress }

@@ -1,7 +1,7 @@
 import type { LabelView } from "../../src/contracts/labels.ts"
 import { labelKey } from "../../src/lib/label-names.ts"
 import { type Api, Refused } from "./api.ts"
-import { createNamed } from "./named.ts"
+import { keyOf } from "./batches.ts"
 
 /** The labels of the workspace, by name. */
 export type Labels = {
@@ -10,34 +10,47 @@ export type Labels = {
 }
 
 const path = "/api/v1/labels"
-const atOnce = 8
+const mostAtOnce = 100
+// Somebody else creates labels of these names at the same time, or deletes them: not for long.
+const rounds = 5
 
 export async function openLabels(api: Api): Promise<Labels> {
-  const ids = new Map<string, string>()
+  let ids = new Map<string, string>()
+  const note = (labels: LabelView[]) => labels.map(({ id, name }) => [labelKey(name), id] as const)
   const load = async () => {
-    for (const { id, name } of await api.list<LabelView>(`${path}?limit=200`)) ids.set(labelKey(name), id)
+    ids = new Map(note(await api.list<LabelView>(`${path}?limit=200`)))
   }
   await load()
 
-  async function create(name: string): Promise<void> {
+  /** Creates labels; whatever came in between, what is there afterwards is known. */
+  async function create(names: string[], round: number): Promise<void> {
     try {
-      const { id } = await createNamed<LabelView>(api, "label", path, name)
-      ids.set(labelKey(name), id)
+      const body = { labels: names.map((name) => ({ name })) }
+      const { view, isReplay } = await api.create<{ data: LabelView[] }>(`${path}/bulk`, body, keyOf(names, round))
+      if (isReplay) await load()
+      else for (const [key, id] of note(view.data)) ids.set(key, id)
     } catch (error) {
-      // Somebody has created it since.
-      if (!(error instanceof Refused && error.status === 409)) throw error
+      // Somebody has created one of them since.
+      if (!(error instanceof Refused && error.status === 409) || round === rounds) throw error
       await load()
-      if (!ids.has(labelKey(name))) throw error
     }
   }
 
   return {
     async idsOf(names) {
-      const missing = [...new Map(names.map((name) => [labelKey(name), name]))].filter(([key]) => !ids.has(key))
-      for (let from = 0; from < missing.length; from += atOnce) {
-        await Promise.all(missing.slice(from, from + atOnce).map(([, name]) => create(name)))
+      const byKey = new Map(names.map((name) => [labelKey(name), name]))
+      for (let round = 1; round <= rounds; round += 1) {
+        const missing = Array.from(byKey).flatMap(([key, name]) => (ids.has(key) ? [] : [name]))
+        for (let from = 0; from < missing.length; from += mostAtOnce) {
+          await create(missing.slice(from, from + mostAtOnce), round)
+        }
       }
-      return (name) => ids.get(labelKey(name)) ?? ""
+      return (name) => {
+        const id = ids.get(labelKey(name))
+        if (!id)
+          throw new Error(`The label ${name} is deleted as often as it is created: try again when that has ended`)
+        return id
+      }
     },
   }
 }

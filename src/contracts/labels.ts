@@ -36,6 +36,9 @@ export const NewLabel = z.strictObject({
 })
 export type NewLabelInput = z.output<typeof NewLabel>
 
+export const NewLabels = z.strictObject({ labels: z.array(NewLabel).min(1).max(100) })
+export const LabelList = z.object({ data: z.array(Label) })
+
 export const LabelPatch = z.strictObject({
   name: LabelName.optional(),
   color: Color.optional(),

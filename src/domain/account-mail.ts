@@ -1,3 +1,4 @@
+import { escaped } from "../lib/escape.ts"
 import { day, hour, minute } from "../lib/time.ts"
 import type { Mail, Message } from "./mail.ts"
 
@@ -26,9 +27,6 @@ export function letter({ to, kind, subject, paragraphs }: Letter, action?: Actio
     ].join("\n"),
   }
 }
-
-const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" }
-const escaped = (text: string) => text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? "")
 
 function lifeOf(ms: number): string {
   if (ms < hour) return `${ms / minute} minutes`

@@ -1,20 +1,17 @@
 import { and, eq } from "drizzle-orm"
 import { isUnique } from "../db/db.ts"
-import { sha256 } from "../lib/hmac.ts"
 import { formatMailToken, isGenuine, parseMailToken } from "../lib/mail-token.ts"
 import { day } from "../lib/time.ts"
 import { changedLetter, changeLetter, verificationLetter } from "./account-mail.ts"
 import type { Actor, IdentityCtx } from "./ctx.ts"
 import { DomainError, invalid } from "./errors.ts"
 import { untilUncontested } from "./events.ts"
-import { expectPassword, passwordErrors } from "./passwords.ts"
+import { expectPassword, passwordErrors, refused, stateOf } from "./passwords.ts"
 import { permitSession } from "./permissions.ts"
 import { type Account, findAccountOf, saveUser } from "./user-rows.ts"
 
 const verificationLife = 7 * day
 const changeLife = day
-
-const refused = () => invalid({ pointer: "/token", detail: "is not valid (any more): ask for another one" })
 
 // ---- that an address is the user's ----
 
@@ -51,9 +48,6 @@ export async function verifyEmail(ctx: IdentityCtx, text: string): Promise<void>
 }
 
 // ---- another address ----
-
-/** The present address and password: a new password takes back what was asked for with the old one. */
-const stateOf = async ({ user, secret }: Account) => [user.email, await sha256(secret)]
 
 /** Mails a token to the new address. Whether somebody else has it is told to nobody who does not read mail there. */
 export async function requestEmailChange(

@@ -12,7 +12,7 @@ import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, type FieldError, invalid, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
-import { formatCursor, parseCursor } from "./lists.ts"
+import { cutRows, parseCursor, placeOfId } from "./lists.ts"
 import { allPermissions, type Permission, permit, permitSession, rolesThatMay } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
@@ -109,9 +109,8 @@ export async function listApiKeys(
       .orderBy(asc(apiKeys.id))
       .limit(limit + 1),
   )
-  const kept = rows.slice(0, limit)
-  const last = rows.length > limit ? kept.at(-1) : undefined
-  return { data: kept.map(apiKeyView), next: last ? formatCursor(list, { k: last.id, id: last.id }) : null }
+  const page = cutRows(rows, limit, list, ({ id }) => placeOfId(id))
+  return { data: page.rows.map(apiKeyView), next: page.next }
 }
 
 /** A key of the actor's, or of somebody whom they manage. To everybody else it does not exist. */

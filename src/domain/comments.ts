@@ -18,7 +18,7 @@ import {
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
-import { beyond, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
+import { beyond, cutRows, type Order, orderBy, parseCursor, parseSort, placeOfId, selectHead } from "./lists.ts"
 import { candidatesFor, mentionedIn, mentionsIn, projectOfTask } from "./mentions.ts"
 import { permit } from "./permissions.ts"
 import { renderedBytes, renderHtml } from "./rendering.ts"
@@ -52,17 +52,14 @@ export async function listComments(
       )
       .orderBy(orderBy(order))
       .limit(limit + 1),
-    headOf(ctx),
+    selectHead(ctx),
   )
   if (!task) throw notFound("task")
   const found = rows.map(commentOf)
-  const kept = found.slice(0, render ? Math.min(limit, renderable(found)) : limit)
-  const last = found.length > kept.length ? kept.at(-1) : undefined
-  return {
-    data: await Promise.all(kept.map((comment) => viewed(comment, render))),
-    next: last ? formatCursor(list, { k: last.id, id: last.id }) : null,
-    seq: head?.seq ?? 0,
-  }
+  const shown = render ? Math.min(limit, renderable(found)) : limit
+  const page = cutRows(found, shown, list, ({ id }) => placeOfId(id))
+  const data = await Promise.all(page.rows.map((comment) => viewed(comment, render)))
+  return { data, next: page.next, seq: head?.seq ?? 0 }
 }
 
 /** How many of the comments are rendered in one answer: the page is short when they are long. */
@@ -78,11 +75,6 @@ function renderable(comments: Comment[]): number {
 const viewed = async (comment: Comment, render: Render): Promise<CommentView> =>
   render ? { ...commentView(comment), html: await renderHtml(comment.body, comment.people) } : commentView(comment)
 
-function headOf({ db, workspaceId }: Ctx) {
-  const { heads } = db.tables
-  return db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
-}
-
 export async function viewComment(
   ctx: Ctx,
   id: string,
@@ -90,7 +82,7 @@ export async function viewComment(
 ): Promise<{ comment: CommentView; revision: number; seq: number }> {
   permit(ctx, "task:read")
   mustNameComment(id)
-  const [[row], [head]] = await ctx.db.read(findComment(ctx, id), headOf(ctx))
+  const [[row], [head]] = await ctx.db.read(findComment(ctx, id), selectHead(ctx))
   const comment = expectComment(ctx, row, () => "task:read")
   return { comment: await viewed(comment, render), revision: comment.revision, seq: head?.seq ?? 0 }
 }

@@ -1,5 +1,5 @@
 import { and, eq, isNull, sql } from "drizzle-orm"
-import { type Answer, type Change, CommitRefused, type Committed } from "../db/commit.ts"
+import { type Answer, type Change, CommitRefused, type Committed, type Refusal } from "../db/commit.ts"
 import type { Statement } from "../db/sql.ts"
 import { levels } from "../lib/roles.ts"
 import { levelIn, namedLevel, rolesInOpenProjects } from "./access.ts"
@@ -187,6 +187,19 @@ export async function untilUncontested<T>(attempt: () => Promise<T>): Promise<T>
       if (race === races)
         throw new DomainError("conflict", "Others are changing this at the same time", { cause: error })
     }
+  }
+}
+
+/** Tells a commit that met rows of the same moment as outrun, for `untilUncontested` to look at them. */
+export async function asRace<T>(
+  committing: Promise<T>,
+  reasons: readonly Refusal["reason"][] = ["unique"],
+): Promise<T> {
+  try {
+    return await committing
+  } catch (error) {
+    const isRace = error instanceof CommitRefused && reasons.includes(error.refusal.reason)
+    throw isRace ? new CommitRefused({ reason: "row" }, error) : error
   }
 }
 

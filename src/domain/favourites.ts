@@ -7,7 +7,7 @@ import type { Ctx } from "./ctx.ts"
 import { noLongerMember, notFound } from "./errors.ts"
 import { commitNothing, untilUncontested } from "./events.ts"
 import { commitMine, selectMyself } from "./followers.ts"
-import { beyond, cutPage, examinedRows, formatCursor, type Order, orderBy, parseCursor } from "./lists.ts"
+import { beyond, cutPage, examinedRows, formatCursor, type Order, orderBy, parseCursor, selectHead } from "./lists.ts"
 import { changeOfMember } from "./member-rows.ts"
 import { permit } from "./permissions.ts"
 import { projectView } from "./projects.ts"
@@ -26,7 +26,7 @@ export async function listFavourites(
   const { db, workspaceId, actor } = ctx
   const list = `${workspaceId} favourites ${actor.userId}`
   const place = parseCursor(list, "string", cursor)
-  const { favourites, heads, projects } = db.tables
+  const { favourites, projects } = db.tables
   const order: Order = { key: null, id: sql`f.project_id`, direction: "asc" }
   const page = db.scanPage({
     entries: (count) =>
@@ -45,7 +45,7 @@ export async function listFavourites(
       })
       .from(sql`${page} page`)
       .innerJoin(projects, and(eq(projects.workspaceId, workspaceId), eq(projects.id, sql`page.id`))),
-    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
+    selectHead(ctx),
   )
   const cut = cutPage(rows, limit, "asc")
   return { data: cut.rows.map(projectView), next: cut.next && formatCursor(list, cut.next), seq: head?.seq ?? 0 }

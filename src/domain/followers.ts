@@ -1,10 +1,9 @@
 import { and, eq, isNull } from "drizzle-orm"
-import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import type { Ctx } from "./ctx.ts"
 import { noLongerMember, notFound } from "./errors.ts"
-import { commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
+import { asRace, commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
 import { changeOfMember, type Member, replaceMember } from "./member-rows.ts"
 import { permit } from "./permissions.ts"
 import { isFollowed } from "./task-rows.ts"
@@ -67,16 +66,13 @@ export async function commitMine(
   row: Statement,
   change: DomainChange,
 ): Promise<void> {
-  try {
-    await commit(ctx, {
+  await asRace(
+    commit(ctx, {
       permission: "profile:write",
       at,
       rows: [replaceMember(ctx, me, {}), row],
       changes: [change],
       answer: { kind: "empty" },
-    })
-  } catch (error) {
-    const isRace = error instanceof CommitRefused && error.refusal.reason === "unique"
-    throw isRace ? new CommitRefused({ reason: "row" }, error) : error
-  }
+    }),
+  )
 }

@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns, isNull, sql } from "drizzle-orm"
+import { and, asc, eq, isNull, sql } from "drizzle-orm"
 import type { SignedInView, TokensView } from "../contracts/auth.ts"
 import { isUnique, ReadOnly } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
@@ -12,7 +12,7 @@ import { asMember, draftWorkspace, enterWorkspaceInDirectory, foundWorkspace, wo
 import { renameMember } from "./member-rows.ts"
 import { passwordErrors } from "./passwords.ts"
 import { permitSession } from "./permissions.ts"
-import { type User, userView } from "./user-rows.ts"
+import { accountFrom, selectAccount, type User, userView } from "./user-rows.ts"
 
 type Workspace = Pick<Row<"workspaces">, "id" | "name" | "inboxId">
 
@@ -97,14 +97,10 @@ const triedAtMost = 20
 /** The account behind an address, with its workspaces, oldest first. */
 async function findAccount(ctx: IdentityCtx, email: string) {
   const { sql: db, tables } = ctx.db
-  const { identities, users, workspaces, memberships } = tables
+  const { identities, workspaces, memberships } = tables
   const owner = db.select({ userId: identities.userId }).from(identities).where(isIdentity(ctx, email))
   const [[found], joined] = await ctx.db.read(
-    db
-      .select({ secret: identities.secret, ...getTableColumns(users) })
-      .from(identities)
-      .innerJoin(users, eq(users.id, identities.userId))
-      .where(isIdentity(ctx, email)),
+    selectAccount(ctx, eq(identities.subject, email)),
     db
       .select({ id: workspaces.id, name: workspaces.name, inboxId: workspaces.inboxId })
       .from(memberships)
@@ -113,9 +109,8 @@ async function findAccount(ctx: IdentityCtx, email: string) {
       .orderBy(asc(memberships.createdAt), asc(workspaces.id))
       .limit(triedAtMost),
   )
-  if (!found) return null
-  const { secret, ...user } = found
-  return { secret, user, workspaces: joined }
+  const account = accountFrom(found)
+  return account && { ...account, workspaces: joined }
 }
 
 type Outdated = { email: string; password: string; outdated: string }

@@ -14,7 +14,7 @@ import { DomainError, notFound } from "./errors.ts"
 import { commit, difference, untilUncontested } from "./events.ts"
 import { type Sender, sendInvitation } from "./invitation-mail.ts"
 import { changeOfInvitation, type Invitation, invitationView, isPending, replaceInvitation } from "./invitation-rows.ts"
-import { formatCursor, parseCursor } from "./lists.ts"
+import { cutRows, parseCursor, placeOfId, selectHead } from "./lists.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { findAccountAt } from "./user-rows.ts"
@@ -33,7 +33,7 @@ export async function listInvitations(
   const list = `${ctx.workspaceId} invitations`
   const place = parseCursor(list, "string", cursor)
   const { db, workspaceId } = ctx
-  const { heads, invitations } = db.tables
+  const { invitations } = db.tables
   const [rows, [head]] = await db.read(
     db.sql
       .select()
@@ -43,12 +43,10 @@ export async function listInvitations(
       )
       .orderBy(asc(invitations.id))
       .limit(limit + 1),
-    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
+    selectHead(ctx),
   )
-  const kept = rows.slice(0, limit)
-  const last = rows.length > limit ? kept.at(-1) : undefined
-  const next = last ? formatCursor(list, { k: last.id, id: last.id }) : null
-  return { data: kept.map(invitationView), next, seq: head?.seq ?? 0 }
+  const page = cutRows(rows, limit, list, ({ id }) => placeOfId(id))
+  return { data: page.rows.map(invitationView), next: page.next, seq: head?.seq ?? 0 }
 }
 
 // ---- invite ----

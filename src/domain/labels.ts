@@ -7,9 +7,9 @@ import { idPattern } from "../lib/ids.ts"
 import { colorOf, labelKey } from "../lib/label-names.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError, notFound } from "./errors.ts"
+import { DomainError, invalid, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
-import { beyond, formatCursor, parseCursor } from "./lists.ts"
+import { beyond, cutRows, parseCursor, selectHead } from "./lists.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
@@ -28,7 +28,7 @@ export async function listLabels(
 ): Promise<{ data: LabelView[]; next: string | null; seq: number }> {
   permit(ctx, "label:read")
   const { db, workspaceId } = ctx
-  const { labels, heads } = db.tables
+  const { labels } = db.tables
   const list = `${workspaceId} labels`
   const place = parseCursor(list, "string", cursor)
   // No two have one name: it orders alone.
@@ -43,57 +43,101 @@ export async function listLabels(
       .where(and(eq(labels.workspaceId, workspaceId), isNull(labels.deletedAt), range))
       .orderBy(asc(labels.nameKey))
       .limit(limit + 1),
-    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
+    selectHead(ctx),
   )
-  const kept = rows.slice(0, limit)
-  const last = rows.length > limit ? kept.at(-1) : undefined
-  return {
-    data: kept.map(labelView),
-    next: last ? formatCursor(list, { k: last.nameKey, id: last.id }) : null,
-    seq: head?.seq ?? 0,
-  }
+  const page = cutRows(rows, limit, list, ({ nameKey, id }) => ({ k: nameKey, id }))
+  return { data: page.rows.map(labelView), next: page.next, seq: head?.seq ?? 0 }
 }
 
-export async function createLabel(ctx: Ctx, { name, color = colorOf(name) }: NewLabelInput): Promise<LabelView> {
+export async function createLabel(ctx: Ctx, input: NewLabelInput): Promise<LabelView> {
+  const [label] = await createAll(ctx, [input], "created", "")
+  if (!label) throw new TypeError("A commit of one label wrote none")
+  return label
+}
+
+/** Up to 100 labels in one commit: all or none, one event each. */
+export async function createLabels(ctx: Ctx, inputs: NewLabelInput[]): Promise<LabelView[]> {
+  return createAll(ctx, inputs, "created_many", "/labels/{}")
+}
+
+/** `pointer` is where an input stands in the request's body; `{}` is its index. */
+async function createAll(
+  ctx: Ctx,
+  inputs: NewLabelInput[],
+  kind: "created" | "created_many",
+  pointer: string,
+): Promise<LabelView[]> {
   permit(ctx, "label:manage")
   const at = ctx.now()
-  const label: Label = {
-    workspaceId: ctx.workspaceId,
-    id: ctx.newId("label"),
-    name,
-    nameKey: labelKey(name),
-    color,
-    revision: 1,
-    createdBy: ctx.actor.userId,
-    createdAt: at,
-    updatedAt: at,
-    deletedAt: null,
-    mergedInto: null,
-  }
-  const view = labelView(label)
-  await refusingTaken(
-    name,
-    commit(ctx, {
-      permission: "label:manage",
-      at,
-      rows: [insertRows(ctx.db, ctx.db.tables.labels, [label])],
-      changes: [changeOfLabel(label.id, 1, "label.created", { before: null, after: view })],
-      answer: { kind: "created" },
-    }),
-  )
-  return view
+  const drafts = inputs.map(({ name, color = colorOf(name) }): Label => {
+    const row = { workspaceId: ctx.workspaceId, id: ctx.newId("label"), name, nameKey: labelKey(name), color }
+    const times = { createdAt: at, updatedAt: at, deletedAt: null }
+    return { ...row, revision: 1, createdBy: ctx.actor.userId, ...times, mergedInto: null }
+  })
+  const wanted = drafts.map((draft, index) => ({ ...draft, pointer: pointer.replace("{}", String(index)) }))
+  refuseTwice(wanted)
+  return untilUncontested(async () => {
+    await refusingTaken(
+      ctx,
+      wanted,
+      commit(ctx, {
+        permission: "label:manage",
+        at,
+        rows: [insertRows(ctx.db, ctx.db.tables.labels, drafts)],
+        changes: drafts.map((draft) =>
+          changeOfLabel(draft.id, 1, "label.created", { before: null, after: labelView(draft) }),
+        ),
+        answer: { kind },
+      }),
+    )
+    return drafts.map(labelView)
+  })
 }
 
-/** Turns the refusal of a name that another label has into `conflict`. */
-async function refusingTaken<T>(name: string, committing: Promise<T>): Promise<T> {
+type Wanted = Pick<Label, "name" | "nameKey"> & { pointer: string }
+
+function refuseTwice(wanted: Wanted[]): void {
+  const seen = new Set<string>()
+  const errors = wanted.flatMap(({ nameKey, pointer }) => {
+    const isSecond = seen.has(nameKey)
+    seen.add(nameKey)
+    return isSecond ? [{ pointer: `${pointer}/name`, detail: "is the name of another label in this request" }] : []
+  })
+  if (errors.length > 0) throw invalid(...errors)
+}
+
+/** Turns the refusal of names that other labels have into `conflict`. */
+async function refusingTaken<T>(ctx: Ctx, wanted: Wanted[], committing: Promise<T>): Promise<T> {
   try {
     return await committing
   } catch (error) {
     const isTaken = error instanceof CommitRefused && error.refusal.reason === "unique"
     if (!isTaken) throw error
-    const errors = [{ pointer: "/name", detail: "belongs to another label of this workspace" }]
-    throw new DomainError("conflict", `There is a label ${name} already`, { errors, cause: error })
+    const taken = await takenOf(ctx, wanted)
+    // Whoever had the name has given it up in the same moment.
+    if (taken.length === 0) throw new CommitRefused({ reason: "row" }, error)
+    const errors = taken.map(({ pointer }) => ({
+      pointer: `${pointer}/name`,
+      detail: "belongs to another label of this workspace",
+    }))
+    const names = taken.map(({ name }) => name).join(", ")
+    throw new DomainError("conflict", `There is a label ${names} already`, { errors, cause: error })
   }
+}
+
+/** Which of the names other labels have. Where one was asked for, it is that one. */
+async function takenOf({ db, workspaceId }: Ctx, wanted: Wanted[]): Promise<Wanted[]> {
+  if (wanted.length === 1) return wanted
+  const { labels } = db.tables
+  const keys = wanted.map(({ nameKey }) => nameKey)
+  const [rows] = await db.read(
+    db.sql
+      .select({ nameKey: labels.nameKey })
+      .from(labels)
+      .where(and(eq(labels.workspaceId, workspaceId), isNull(labels.deletedAt), db.oneOf(labels.nameKey, keys))),
+  )
+  const taken = new Set(rows.map(({ nameKey }) => nameKey))
+  return wanted.filter(({ nameKey }) => taken.has(nameKey))
 }
 
 /** Whether a label is the one of this id, and is there. */
@@ -136,7 +180,8 @@ export async function updateLabel(
       return labelView(before)
     }
     await refusingTaken(
-      name,
+      ctx,
+      [{ name, nameKey: after.nameKey, pointer: "" }],
       commit(ctx, {
         permission: "label:manage",
         at,

@@ -1,7 +1,8 @@
-import { type SQL, sql } from "drizzle-orm"
+import { eq, type SQL, sql } from "drizzle-orm"
 import type { Place } from "../db/scan.ts"
 import { fromBase64Url, toBase64Url, utf8 } from "../lib/bytes.ts"
 import { fnv1a } from "../lib/hash.ts"
+import type { Ctx } from "./ctx.ts"
 import { invalid } from "./errors.ts"
 
 export type Direction = "asc" | "desc"
@@ -82,3 +83,24 @@ export function cutPage<Row extends PlacedRow>(
 
 const comparePlaces = (a: Place, b: Place) => compare(a.k, b.k) || compare(a.id, b.id)
 const compare = <T>(a: T, b: T) => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Cuts rows that a plain query brought, one more than the page has, and names the place after them. */
+export function cutRows<Found>(
+  rows: Found[],
+  limit: number,
+  list: string,
+  placeOf: (row: Found) => Place,
+): { rows: Found[]; next: string | null } {
+  const kept = rows.slice(0, limit)
+  const last = rows.length > limit ? kept.at(-1) : undefined
+  return { rows: kept, next: last ? formatCursor(list, placeOf(last)) : null }
+}
+
+/** The place of a row in a list that its id alone orders. */
+export const placeOfId = (id: string): Place => ({ k: id, id })
+
+/** Where the log of the workspace ends, to be read beside what a list or a row shows. */
+export function selectHead({ db, workspaceId }: Pick<Ctx, "db" | "workspaceId">) {
+  const { heads } = db.tables
+  return db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
+}

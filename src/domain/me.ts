@@ -1,7 +1,6 @@
-import { and, eq, sql } from "drizzle-orm"
+import { and, eq } from "drizzle-orm"
 import type { MePatchInput, MeView } from "../contracts/me.ts"
 import { CommitRefused } from "../db/commit.ts"
-import { DbError } from "../db/errors.ts"
 import type { Row } from "../db/tables.ts"
 import { avatarUrl } from "../lib/avatar.ts"
 import type { Ctx } from "./ctx.ts"
@@ -13,9 +12,7 @@ import { getProjectRow } from "./projects.ts"
 import { findReplay } from "./receipts.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { changeSettings, settingsIn } from "./settings.ts"
-import { userView } from "./user-rows.ts"
-
-type User = Row<"users">
+import { saveUser, type User, userView } from "./user-rows.ts"
 
 /** What a user can change, with what their settings mean in the active workspace. */
 const fieldsOf = (ctx: Ctx, user: User) => ({ ...userView(user), ...settingsIn(ctx.workspaceId, user.settings) })
@@ -63,7 +60,7 @@ export async function updateMe(ctx: Ctx, patch: Patch, expected: Expected): Prom
     const changed = { ...before, name, timeZone, settings, updatedAt: ctx.now(), revision: before.revision + 1 }
     const data = difference(fieldsOf(ctx, before), fieldsOf(ctx, changed))
     const after = Object.keys(data.after).length > 0 ? changed : before
-    if (after !== before) await saveUser(ctx, before, after, data)
+    if (after !== before) await save(ctx, before, after, data)
     // Whoever outruns the other half finds this one done, not stale.
     accepted &&= [after.revision]
 
@@ -97,29 +94,17 @@ async function findMyself(ctx: Ctx): Promise<Row<"members"> | undefined> {
   return member
 }
 
-async function saveUser(ctx: Ctx, before: User, after: User, data: Record<string, unknown>): Promise<void> {
-  const { sql: db, tables } = ctx.db
-  const { users, userEvents } = tables
+/** Throws CommitRefused when another change of the user was faster. */
+async function save(ctx: Ctx, before: User, after: User, data: Record<string, unknown>): Promise<void> {
   const { name, timeZone, settings, updatedAt, revision } = after
-  const written = sql<number>`(select ${users.revision} from ${users} where ${users.id} = ${before.id} and ${users.revision} = ${revision})`
   try {
-    await ctx.db.write(
-      db
-        .update(users)
-        .set({ name, timeZone, settings, updatedAt, revision })
-        .where(and(eq(users.id, before.id), eq(users.revision, before.revision))),
-      db.insert(userEvents).values({ userId: before.id, revision: written, type: "user.updated", data, at: updatedAt }),
-    )
+    await saveUser(ctx, before, { name, timeZone, settings, updatedAt }, { type: "user.updated", data })
   } catch (error) {
-    if (!isContested(error)) throw error
+    if (!(error instanceof CommitRefused)) throw error
     // Ours, from an attempt whose answer was lost, or another writer's: what stands there tells.
     const now = await getUser(ctx)
     const isOurs = now.revision === revision && now.updatedAt === updatedAt
     const { after: others } = difference(fieldsOf(ctx, after), fieldsOf(ctx, now))
-    if (!isOurs || Object.keys(others).length > 0) throw new CommitRefused({ reason: "revision" }, error)
+    if (!isOurs || Object.keys(others).length > 0) throw error
   }
 }
-
-// Another writer's event stands at the revision, or the row has gone past it.
-const isContested = (error: unknown) =>
-  error instanceof DbError && (error.fault.kind === "unique" || error.fault.kind === "not_null")

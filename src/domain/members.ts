@@ -5,9 +5,9 @@ import { idPattern } from "../lib/ids.ts"
 import { levels, type Role } from "../lib/roles.ts"
 import { revokeKeysOf } from "./api-keys.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError, notFound } from "./errors.ts"
+import { DomainError, noLongerMember, notFound } from "./errors.ts"
 import { commit, commitNothing, untilUncontested } from "./events.ts"
-import { formatCursor, parseCursor } from "./lists.ts"
+import { cutRows, parseCursor, placeOfId, selectHead } from "./lists.ts"
 import { changeOfMember, type Member, memberView, replaceMember } from "./member-rows.ts"
 import { forbidden, type Permission, permit, permitSession } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
@@ -21,7 +21,7 @@ export async function listMembers(
   const list = `${ctx.workspaceId} members`
   const place = parseCursor(list, "string", cursor)
   const { db, workspaceId } = ctx
-  const { heads, members } = db.tables
+  const { members } = db.tables
   const [rows, [head]] = await db.read(
     db.sql
       .select()
@@ -35,12 +35,10 @@ export async function listMembers(
       )
       .orderBy(asc(members.userId))
       .limit(limit + 1),
-    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
+    selectHead(ctx),
   )
-  const kept = rows.slice(0, limit)
-  const last = rows.length > limit ? kept.at(-1) : undefined
-  const next = last ? formatCursor(list, { k: last.userId, id: last.userId }) : null
-  return { data: kept.map(memberView), next, seq: head?.seq ?? 0 }
+  const page = cutRows(rows, limit, list, ({ userId }) => placeOfId(userId))
+  return { data: page.rows.map(memberView), next: page.next, seq: head?.seq ?? 0 }
 }
 
 /** A member, and whether the workspace has an owner beside them. */
@@ -155,7 +153,7 @@ export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
   await forgetMembership(ctx, userId)
 }
 
-/** The directory's locator goes after the member: whoever is cut off in between is not let in, and told so. */
+/** The directory's locator goes after the member: one that was left behind lets nobody in. */
 export async function forgetMembership({ db, workspaceId }: Ctx, userId: string): Promise<void> {
   const { memberships } = db.tables
   await db.write(
@@ -163,14 +161,30 @@ export async function forgetMembership({ db, workspaceId }: Ctx, userId: string)
   )
 }
 
+/** The actor and another member, as they stand now. */
+async function getHeir(ctx: Ctx, userId: string): Promise<{ owner: Member; heir: Member }> {
+  if (!idPattern("user").test(userId)) throw notFound("member")
+  const { db, workspaceId, actor } = ctx
+  const { members } = db.tables
+  const both = db.oneOf(members.userId, [userId, actor.userId])
+  const [rows] = await db.read(
+    db.sql
+      .select()
+      .from(members)
+      .where(and(eq(members.workspaceId, workspaceId), isNull(members.removedAt), both)),
+  )
+  const owner = rows.find((row) => row.userId === actor.userId)
+  const heir = rows.find((row) => row.userId === userId)
+  if (!owner) throw noLongerMember(undefined)
+  if (!heir) throw notFound("member")
+  return { owner, heir }
+}
+
 /** Makes another member the owner and the actor an admin, in one step. */
 export async function transferOwnership(ctx: Ctx, userId: string): Promise<MemberView> {
   permit(ctx, "workspace:own")
   return untilUncontested(async () => {
-    const [{ isOnlyOwner: _is, ...heir }, { isOnlyOwner: _was, ...owner }] = await Promise.all([
-      getMember(ctx, userId),
-      getMember(ctx, ctx.actor.userId),
-    ])
+    const { owner, heir } = await getHeir(ctx, userId)
     if (owner.role !== "owner") throw forbidden("workspace:own")
     if (heir.userId === owner.userId) throw new DomainError("conflict", "You own it already")
     if (heir.role === "guest") throw new DomainError("conflict", "Make the guest a member first")

@@ -24,8 +24,8 @@ export function passwordErrors({ email, password }: { email: string; password: s
 
 // ---- forgotten ----
 
-/** The present password and address: whatever changes one of them takes the reset tokens back. */
-const stateOf = async ({ user, secret }: Account) => [user.email, await sha256(secret)]
+/** The present password and address: whatever changes one of them takes back the tokens that were asked for before. */
+export const stateOf = async ({ user, secret }: Account) => [user.email, await sha256(secret)]
 
 /** Mails a token to whoever has an account at this address, and nothing to others. */
 export async function mailReset(ctx: IdentityCtx, email: string): Promise<void> {
@@ -36,7 +36,7 @@ export async function mailReset(ctx: IdentityCtx, email: string): Promise<void> 
   await ctx.mail.send(resetLetter(ctx.mail, email, text, resetLife))
 }
 
-const refused = () => invalid({ pointer: "/token", detail: "is not valid (any more): ask for another one" })
+export const refused = () => invalid({ pointer: "/token", detail: "is not valid (any more): ask for another one" })
 
 /** Sets the password of whoever read the mail, which proves their address too, and signs all their devices out. */
 export async function resetPassword(

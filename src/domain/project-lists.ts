@@ -1,8 +1,20 @@
 import { and, eq, getTableColumns, isNull, type SQL, sql } from "drizzle-orm"
 import type { ProjectQueryInput, ProjectView, projectSorts } from "../contracts/projects.ts"
+import type { Place } from "../db/scan.ts"
 import { reaches } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
-import { beyond, cutPage, examinedRows, formatCursor, type Order, orderBy, parseCursor, parseSort } from "./lists.ts"
+import {
+  beyond,
+  cutPage,
+  type Direction,
+  examinedRows,
+  formatCursor,
+  type Order,
+  orderBy,
+  parseCursor,
+  parseSort,
+  selectHead,
+} from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { projectView } from "./projects.ts"
 
@@ -20,25 +32,42 @@ export async function listProjects(
   const { by, direction } = parseSort<Sort>(sort)
   const list = `${ctx.workspaceId} projects ${sort}`
   const place = parseCursor(list, by === "created" ? "string" : "number", cursor)
-  const { db, workspaceId } = ctx
-  const { projects, heads } = db.tables
+  const bounds = { by, direction, limit, place }
   const residual = reaches(ctx, "view", { id: sql`entry.id`, visibility: sql`entry.visibility` })
-  const columns = getTableColumns(projects)
-  const ofWorkspace = eq(projects.workspaceId, workspaceId)
-  const orderOf = (id: SQL, updatedAt: SQL): Order => ({ key: by === "created" ? null : updatedAt, id, direction })
-  const own = orderOf(sql`${projects.id}`, sql`${projects.updatedAt}`)
-  // Whoever sees them all reads the rows where they stand: nothing is to be looked past.
-  const whole = db.sql
+  const [rows, [head]] = await ctx.db.read(
+    residual ? selectSeen(ctx, residual, bounds) : selectAll(ctx, bounds),
+    selectHead(ctx),
+  )
+  const cut = cutPage(rows, limit, direction)
+  return {
+    data: cut.rows.map(projectView),
+    next: cut.next && formatCursor(list, cut.next),
+    seq: head?.seq ?? 0,
+  }
+}
+
+type Bounds = { by: Sort; direction: Direction; limit: number; place: Place | null }
+
+/** For whoever sees every project: the rows where they stand, for there is nothing to look past. */
+function selectAll({ db, workspaceId }: Ctx, { by, direction, limit, place }: Bounds) {
+  const { projects } = db.tables
+  const order = orderOf(by, direction, sql`${projects.id}`, sql`${projects.updatedAt}`)
+  return db.sql
     .select({
-      ...columns,
-      k: sql<string | number>`${own.key ?? own.id}`.as("k"),
+      ...getTableColumns(projects),
+      k: sql<string | number>`${order.key ?? order.id}`.as("k"),
       isBoundary: sql<number>`0`.as("is_boundary"),
     })
     .from(projects)
-    .where(and(ofWorkspace, isNull(projects.deletedAt), beyond(own, place)))
-    .orderBy(orderBy(own))
+    .where(and(eq(projects.workspaceId, workspaceId), isNull(projects.deletedAt), beyond(order, place)))
+    .orderBy(orderBy(order))
     .limit(limit + 1)
-  const order = orderOf(sql`t.id`, sql`t.updated_at`)
+}
+
+/** For everybody else: no more than a window, however much of it they do not see. */
+function selectSeen({ db, workspaceId }: Ctx, residual: SQL, { by, direction, limit, place }: Bounds) {
+  const { projects } = db.tables
+  const order = orderOf(by, direction, sql`t.id`, sql`t.updated_at`)
   const page = db.scanPage({
     entries: (count, isNarrow) =>
       sql`select t.id, ${order.key ?? order.id} as k ${isNarrow ? sql`` : sql`, t.visibility`} from ${projects} t where t.workspace_id = ${workspaceId} and t.deleted_at is null and ${beyond(order, place)} order by ${orderBy(order)} limit ${count}`,
@@ -47,20 +76,18 @@ export async function listProjects(
     limit,
     window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),
   })
-  const seen = db.sql
+  return db.sql
     .select({
-      ...columns,
+      ...getTableColumns(projects),
       k: sql<string | number>`page.k`.as("k"),
       isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
     })
     .from(sql`${page} page`)
-    .innerJoin(projects, and(ofWorkspace, eq(projects.id, sql`page.id`)))
-  const head = db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
-  const [rows, [at]] = residual ? await db.read(seen, head) : await db.read(whole, head)
-  const cut = cutPage(rows, limit, direction)
-  return {
-    data: cut.rows.map(projectView),
-    next: cut.next && formatCursor(list, cut.next),
-    seq: at?.seq ?? 0,
-  }
+    .innerJoin(projects, and(eq(projects.workspaceId, workspaceId), eq(projects.id, sql`page.id`)))
 }
+
+const orderOf = (by: Sort, direction: Direction, id: SQL, updatedAt: SQL): Order => ({
+  key: by === "created" ? null : updatedAt,
+  id,
+  direction,
+})

@@ -1,6 +1,5 @@
 import { and, asc, eq, gt, isNull, sql } from "drizzle-orm"
 import type { ProjectMemberView } from "../contracts/projects.ts"
-import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import type { NewRow, Row } from "../db/tables.ts"
@@ -9,8 +8,8 @@ import { type Level, levelNames, levels, type Role } from "../lib/roles.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { invalid, notFound } from "./errors.ts"
-import { commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
-import { formatCursor, parseCursor } from "./lists.ts"
+import { asRace, commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
+import { cutRows, parseCursor, placeOfId } from "./lists.ts"
 import { getProjectRow, replaceProject } from "./projects.ts"
 
 // Who is named to a project. Naming is a change of the project: its log tells who could see what, since when.
@@ -81,9 +80,8 @@ export async function listProjectMembers(
       .orderBy(asc(projectMembers.userId))
       .limit(limit + 1),
   )
-  const kept = rows.slice(0, limit)
-  const last = rows.length > limit ? kept.at(-1) : undefined
-  return { data: kept.map(view), next: last ? formatCursor(list, { k: last.userId, id: last.userId }) : null }
+  const page = cutRows(rows, limit, list, (row) => placeOfId(row.userId))
+  return { data: page.rows.map(view), next: page.next }
 }
 
 async function findNamed(ctx: Ctx, projectId: string, userId: string) {
@@ -145,7 +143,8 @@ export async function nameMember(
         after: { userId, level },
       },
     }
-    await refusedAsRace(
+    // They may be removed, made a guest, or named by another in the same moment.
+    await asRace(
       commit(ctx, {
         permission: "project:manage",
         at,
@@ -161,6 +160,7 @@ export async function nameMember(
         changes: [change],
         answer,
       }),
+      ["not_null", "unique"],
     )
     return view({ ...row, ...member })
   })
@@ -194,15 +194,4 @@ export async function unnameMember(ctx: Ctx, projectId: string, userId: string):
       answer: { kind: "empty" },
     })
   })
-}
-
-/** Somebody who was removed, or made a guest, or named by another in the same moment. */
-async function refusedAsRace<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    const isRace = error instanceof CommitRefused && ["not_null", "unique"].includes(error.refusal.reason)
-    if (isRace) throw new CommitRefused({ reason: "row" }, error)
-    throw error
-  }
 }

@@ -1,6 +1,5 @@
 import { and, eq } from "drizzle-orm"
 import type { CommentView, ReactionView } from "../contracts/comments.ts"
-import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import {
@@ -14,7 +13,7 @@ import {
 } from "./comment-rows.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError } from "./errors.ts"
-import { commit, commitNothing, type DomainChange, type EventType, untilUncontested } from "./events.ts"
+import { asRace, commit, commitNothing, type DomainChange, type EventType, untilUncontested } from "./events.ts"
 import { permit } from "./permissions.ts"
 
 // A reaction is a change of its comment: reactions to one comment come one after the other, so the limits hold.
@@ -77,7 +76,8 @@ async function change(
     const at = ctx.now()
     const revision = before.revision + 1
     const after = commentView({ ...before, reactions: step.reactions, updatedAt: at, revision })
-    await refusedAsRace(
+    // The same person may react twice in the same moment.
+    await asRace(
       commit(ctx, {
         permission: "comment:write",
         at,
@@ -134,15 +134,3 @@ export const withoutReaction = (reactions: ReactionView[], emoji: string, userId
         : reaction,
     )
     .filter(({ count }) => count > 0)
-
-/** The same person, reacting twice in the same moment. */
-async function refusedAsRace<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    if (error instanceof CommitRefused && error.refusal.reason === "unique") {
-      throw new CommitRefused({ reason: "row" }, error)
-    }
-    throw error
-  }
-}

@@ -5,7 +5,7 @@ import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { accept, notReceived } from "./invitation-acceptance.ts"
 import { isPending } from "./invitation-rows.ts"
-import { beyond, formatCursor, type Order, orderBy, parseCursor } from "./lists.ts"
+import { beyond, cutRows, type Order, orderBy, parseCursor } from "./lists.ts"
 import { permit, permitSession } from "./permissions.ts"
 
 // The invitations for an address, as the person who reads its mail finds them, whatever workspace they are in.
@@ -39,10 +39,8 @@ export async function listReceived(
       .orderBy(orderBy(order))
       .limit(limit + 1),
   )
-  const kept = entries.slice(0, limit)
-  const last = entries.length > limit ? kept.at(-1) : undefined
-  const next = last ? formatCursor(list, { k: last.workspaceId, id: last.id }) : null
-  return { data: kept.length > 0 ? await describe(ctx, kept) : [], next }
+  const page = cutRows(entries, limit, list, (entry) => ({ k: entry.workspaceId, id: entry.id }))
+  return { data: page.rows.length > 0 ? await describe(ctx, page.rows) : [], next: page.next }
 }
 
 type Entry = { workspaceId: string; id: string; email: string }

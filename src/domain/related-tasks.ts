@@ -1,8 +1,9 @@
-import { eq, sql } from "drizzle-orm"
+import { sql } from "drizzle-orm"
 import { type RelationKind, type RelationView, relationKinds } from "../contracts/task-relations.ts"
 import { andVisible } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
+import { selectHead } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { mostRelations, type Relation } from "./task-relations.ts"
 import type { Task } from "./task-rows.ts"
@@ -16,7 +17,7 @@ export async function listRelations(
   permit(ctx, "task:read")
   mustNameTask(idOrKey)
   const { db, workspaceId } = ctx
-  const { heads, projects, taskRelations, tasks } = db.tables
+  const { projects, taskRelations, tasks } = db.tables
   const one = db.sql.select({ id: tasks.id, revision: tasks.revision }).from(tasks).where(isHere(ctx, idOrKey))
   const found = sql`(select q.id from ${db.sql.select({ id: tasks.id }).from(tasks).where(isHere(ctx, idOrKey))} q)`
   const relations = sql`(
@@ -41,7 +42,7 @@ export async function listRelations(
       .where(
         sql`t.deleted_at is null and (select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = t.project_id and p.deleted_at is null ${andVisible(ctx)}) is not null`,
       ),
-    db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
+    selectHead(ctx),
   )
   if (!task) throw notFound("task")
   const data = rows.map(({ kind, isReverse, ...other }) => ({ kind: seenFrom(kind, isReverse === 1), task: other }))

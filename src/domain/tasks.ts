@@ -7,6 +7,7 @@ import { explainAssignees, replaceAssignees } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, type EventType, untilUncontested } from "./events.ts"
+import { selectHead } from "./lists.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { explainLabels, replaceLabels } from "./task-labels.ts"
@@ -69,14 +70,13 @@ export async function viewTask(
   permit(ctx, "task:read")
   mustNameTask(idOrKey)
   const { db } = ctx
-  const { tasks, heads } = db.tables
+  const { tasks } = db.tables
   const query = db.sql
     .select(taskSelection(db, projection, ctx.actor))
     .from(tasks)
     .where(isHere(ctx, idOrKey))
-  const head = db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, ctx.workspaceId))
   const isBare = !(projection.fields || projection.include)
-  const [[row], heading] = isBare ? [...(await db.read(query)), []] : await db.read(query, head)
+  const [[row], heading] = isBare ? [...(await db.read(query)), []] : await db.read(query, selectHead(ctx))
   if (!row) throw notFound("task")
   return { task: projectedView(row, projection), revision: row.revision, seq: heading[0]?.seq ?? null }
 }

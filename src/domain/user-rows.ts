@@ -18,19 +18,25 @@ export function userView(user: User): UserView {
 /** A user, and the hash of the password that is theirs by now. */
 export type Account = { user: User; secret: string }
 
-/** One round trip, by whatever of `identities` names the account. */
-async function findAccount(ctx: Base, which: SQL): Promise<Account | null> {
-  const { identities, users } = ctx.db.tables
-  const [[found]] = await ctx.db.read(
-    ctx.db.sql
-      .select({ secret: identities.secret, ...getTableColumns(users) })
-      .from(identities)
-      .innerJoin(users, eq(users.id, identities.userId))
-      .where(and(eq(identities.provider, "password"), which)),
-  )
-  if (!found) return null
-  const { secret, ...user } = found
+/** Brings an account, by whatever of `identities` names it, for `accountFrom`. */
+export function selectAccount({ db }: Base, which: SQL) {
+  const { identities, users } = db.tables
+  return db.sql
+    .select({ secret: identities.secret, ...getTableColumns(users) })
+    .from(identities)
+    .innerJoin(users, eq(users.id, identities.userId))
+    .where(and(eq(identities.provider, "password"), which))
+}
+
+export function accountFrom(row: (User & { secret: string }) | undefined): Account | null {
+  if (!row) return null
+  const { secret, ...user } = row
   return { user, secret }
+}
+
+async function findAccount(ctx: Base, which: SQL): Promise<Account | null> {
+  const [[row]] = await ctx.db.read(selectAccount(ctx, which))
+  return accountFrom(row)
 }
 
 export const findAccountOf = (ctx: Base, userId: string): Promise<Account | null> =>
@@ -39,7 +45,7 @@ export const findAccountOf = (ctx: Base, userId: string): Promise<Account | null
 export const findAccountAt = (ctx: Base, email: string): Promise<Account | null> =>
   findAccount(ctx, eq(ctx.db.tables.identities.subject, email))
 
-type Changes = Partial<Pick<User, "email" | "emailVerifiedAt">>
+type Changes = Partial<Omit<User, "id" | "revision" | "createdAt">>
 type Note = { type: string; data: Record<string, unknown> }
 
 /**
@@ -56,7 +62,7 @@ export async function saveUser(
 ): Promise<void> {
   const { sql: db, tables } = ctx.db
   const { users, userEvents } = tables
-  const at = ctx.now()
+  const { updatedAt: at = ctx.now() } = changes
   const revision = before + 1
   // The note's key is the revision as just written. Null, or taken, it undoes what else was written.
   const written = sql<number>`(select ${users.revision} from ${users} where ${users.id} = ${id} and ${users.revision} = ${revision})`

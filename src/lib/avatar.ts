@@ -1,3 +1,4 @@
+import { escaped } from "./escape.ts"
 import { fnv1a } from "./hash.ts"
 
 // An avatar is told by its address alone: the initials and one of the colours. So it needs no token, can be kept for
@@ -62,9 +63,6 @@ export function parseAvatar(file: string): Avatar | null {
   const isTold = initials === unknown || (parts.length > 0 && parts.length <= 2 && parts.every(isInitial))
   return isTold ? { initials, colour } : null
 }
-
-const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" }
-const escaped = (text: string) => text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? "")
 
 export function avatarSvg({ initials, colour }: Avatar): string {
   const text = escaped(initials)

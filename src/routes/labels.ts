@@ -1,5 +1,15 @@
 import { Hono } from "hono"
-import { Label, LabelMerger, LabelPage, LabelPatch, LabelPath, LabelQuery, NewLabel } from "../contracts/labels.ts"
+import {
+  Label,
+  LabelList,
+  LabelMerger,
+  LabelPage,
+  LabelPatch,
+  LabelPath,
+  LabelQuery,
+  NewLabel,
+  NewLabels,
+} from "../contracts/labels.ts"
 import { mergeLabel } from "../domain/label-merging.ts"
 import * as labels from "../domain/labels.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
@@ -16,6 +26,13 @@ labelRoutes.get("/labels", operation("List labels by name", LabelPage), query(La
 
 labelRoutes.post("/labels", operation("Create a label", Label, 201), body(NewLabel), async (c) =>
   created(c, await labels.createLabel(c.var.ctx, c.req.valid("json"))),
+)
+
+labelRoutes.post(
+  "/labels/bulk",
+  operation("Create up to 100 labels, all or none", LabelList, 201),
+  body(NewLabels),
+  async (c) => c.json({ data: await labels.createLabels(c.var.ctx, c.req.valid("json").labels) }, 201),
 )
 
 labelRoutes.get("/labels/:labelId", operation("Get a label", Label), params(LabelPath), async (c) => {

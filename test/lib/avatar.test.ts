@@ -81,7 +81,7 @@ describe("an avatar", () => {
   })
 
   it("escapes what it draws, even what no address can name", () => {
-    expect(avatarSvg({ initials: `<&>"'`, colour: 0 })).toContain(">&lt;&amp;&gt;&quot;&apos;</text>")
+    expect(avatarSvg({ initials: `<&>"'`, colour: 0 })).toContain(">&lt;&amp;&gt;&quot;&#39;</text>")
   })
 
   it("has one of twelve colours by the id, and the same each time", () => {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { beforeAll, describe, expect, it } from "vitest"
-import { Label, LabelPage, type LabelView } from "../../src/contracts/labels.ts"
+import { Label, LabelList, LabelPage, type LabelView } from "../../src/contracts/labels.ts"
 import type { TaskView } from "../../src/contracts/tasks.ts"
 import { openApp } from "../support/app.ts"
 import {
@@ -130,6 +130,48 @@ describe("POST /labels", () => {
       expect(await pointersIn(await ada.post(labels, { name: "x", ...input }))).toEqual([pointer])
     })
   }
+})
+
+describe("POST /labels/bulk", () => {
+  const many = (names: string[]) => ({ labels: names.map((name) => ({ name })) })
+
+  it("creates up to 100 in one round trip, with an event each", async () => {
+    const caller = await newCaller()
+    const names = Array.from({ length: 100 }, (_, n) => `Label ${n}`)
+    const answer = await caller.post(`${labels}/bulk`, many(names), { "idempotency-key": "many" })
+    expect([answer.status, costOf(answer).trips]).toEqual([201, 1])
+    const made = LabelList.parse(await answer.json()).data
+    expect(made.map(({ name }) => name)).toEqual(names)
+    expect((await eventsOf(caller)).filter(({ type }) => type === "label.created")).toHaveLength(100)
+    const again = await caller.post(`${labels}/bulk`, many(names), { "idempotency-key": "many" })
+    expect(again.headers.get("idempotency-replayed")).toBe("true")
+    expect(LabelList.parse(await again.json()).data).toEqual(made)
+    expect(await pointersIn(await caller.post(`${labels}/bulk`, many([...names, "One more"])))).toEqual(["/labels"])
+  })
+
+  it("creates none when one cannot be, and names each that cannot", async () => {
+    const caller = await newCaller()
+    await newLabel(caller, { name: "Taken" })
+    const taken = await problemIn(await caller.post(`${labels}/bulk`, many(["Free", "TAKEN", "Also free"])), 409)
+    expect(taken.errors?.map(({ pointer }) => pointer)).toEqual(["/labels/1/name"])
+    const twice = await caller.post(`${labels}/bulk`, many(["Free", "free", "FREE", " "]))
+    expect(await pointersIn(twice)).toEqual(["/labels/3/name"])
+    expect(await pointersIn(await caller.post(`${labels}/bulk`, many(["Free", "free", "FREE"])))).toEqual([
+      "/labels/1/name",
+      "/labels/2/name",
+    ])
+    expect((await pageIn(await caller.get(labels))).data).toHaveLength(1)
+  })
+
+  it("by several at once makes each label once, whoever is first", async () => {
+    const caller = await newCaller()
+    const names = ["a", "b", "c"]
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, (_, n) => caller.post(`${labels}/bulk`, many([...names, `own ${n}`]))),
+    )
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409, 409, 409, 409])
+    expect((await pageIn(await caller.get(labels))).data).toHaveLength(4)
+  })
 })
 
 describe("GET /labels", () => {

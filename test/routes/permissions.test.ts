@@ -158,6 +158,10 @@ const rules: Record<string, Rule> = {
     roles: members,
     send: ({ caller }) => caller.post(`${api}/labels`, { name: crypto.randomUUID() }),
   },
+  "POST /labels/bulk": {
+    roles: members,
+    send: ({ caller }) => caller.post(`${api}/labels/bulk`, { labels: [{ name: crypto.randomUUID() }] }),
+  },
   "GET /labels/:labelId": { roles: everybody, send: async (s) => s.caller.get(`${api}/labels/${await newLabel(s)}`) },
   "PATCH /labels/:labelId": {
     roles: members,
