@@ -25,14 +25,14 @@ type Viewer = Pick<Ctx, "db" | "workspaceId" | "actor">
 type ProjectColumns = { id: SQL; visibility: SQL }
 
 /**
- * Whether the actor reaches a level in a project, as a condition of the statement that reads it. Trusts the role of the
- * token; null where nothing needs to be asked. Not `exists`: Postgres may turn it into a join with all that is found.
+ * Whether the actor sees a project, as a condition of the statement that reads it. Trusts the role of the token; null
+ * where nothing needs to be asked. Not `exists`: Postgres may turn it into a join with all that is found.
  */
-export function reaches(viewer: Viewer, level: Level, { id, visibility }: ProjectColumns): SQL | null {
+export function sees(viewer: Viewer, { id, visibility }: ProjectColumns): SQL | null {
   const { role } = viewer.actor
   if (role === "owner") return null
-  const isNamed = sql`coalesce(${namedLevel(viewer, id)}, 0) >= ${levels[level]}`
-  return openLevels[role] >= levels[level] ? sql`(${visibility} = 'workspace' or ${isNamed})` : isNamed
+  const isNamed = sql`${namedLevel(viewer, id)} is not null`
+  return openLevels[role] > 0 ? sql`(${visibility} = 'workspace' or ${isNamed})` : isNamed
 }
 
 /** The level with which a project names the actor; null when it does not. */
@@ -50,7 +50,7 @@ export function accessTo(viewer: Viewer, projectId: SQL) {
 
 /** `and …`, for statements that name the project's row `p`. */
 export function andVisible(viewer: Viewer): SQL {
-  const condition = reaches(viewer, "view", { id: sql`p.id`, visibility: sql`p.visibility` })
+  const condition = sees(viewer, { id: sql`p.id`, visibility: sql`p.visibility` })
   return condition ? sql`and ${condition}` : sql``
 }
 

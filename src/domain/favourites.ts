@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, isNull, sql } from "drizzle-orm"
 import type { FavouriteQueryInput, ProjectView } from "../contracts/projects.ts"
 import { insertRows } from "../db/rows.ts"
 import { idPattern } from "../lib/ids.ts"
-import { andVisible, reaches } from "./access.ts"
+import { andVisible, sees } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { noLongerMember, notFound } from "./errors.ts"
 import { commitNothing, untilUncontested } from "./events.ts"
@@ -73,7 +73,7 @@ export async function favour(ctx: Ctx, projectId: string, isWanted: boolean): Pr
             eq(projects.workspaceId, workspaceId),
             eq(projects.id, projectId),
             isNull(projects.deletedAt),
-            reaches(ctx, "view", { id: sql`${projects.id}`, visibility: sql`${projects.visibility}` }) ?? undefined,
+            sees(ctx, { id: sql`${projects.id}`, visibility: sql`${projects.visibility}` }) ?? undefined,
           ),
         ),
       db.sql.select({ id: favourites.projectId }).from(favourites).where(isThis),

@@ -1,7 +1,7 @@
 import { and, eq, getTableColumns, isNull, type SQL, sql } from "drizzle-orm"
 import type { ProjectQueryInput, ProjectView, projectSorts } from "../contracts/projects.ts"
 import type { Place } from "../db/scan.ts"
-import { reaches } from "./access.ts"
+import { sees } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import {
   beyond,
@@ -33,7 +33,7 @@ export async function listProjects(
   const list = `${ctx.workspaceId} projects ${sort}`
   const place = parseCursor(list, by === "created" ? "string" : "number", cursor)
   const bounds = { by, direction, limit, place }
-  const residual = reaches(ctx, "view", { id: sql`entry.id`, visibility: sql`entry.visibility` })
+  const residual = sees(ctx, { id: sql`entry.id`, visibility: sql`entry.visibility` })
   const [rows, [head]] = await ctx.db.read(
     residual ? selectSeen(ctx, residual, bounds) : selectAll(ctx, bounds),
     selectHead(ctx),

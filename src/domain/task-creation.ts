@@ -4,7 +4,7 @@ import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import { positionAtEnd } from "../lib/positions.ts"
-import { reaches } from "./access.ts"
+import { sees } from "./access.ts"
 import { findAssignable, insertAssignees, strangers } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { type FieldError, invalid } from "./errors.ts"
@@ -163,7 +163,7 @@ async function explainRefusedTasks(
           isNull(projects.deletedAt),
           oneOf(projects.id, projectIds),
           // Of a project that the actor does not see, nothing is told: not who else does either.
-          reaches(ctx, "view", { id: sql`${projects.id}`, visibility: sql`${projects.visibility}` }) ?? undefined,
+          sees(ctx, { id: sql`${projects.id}`, visibility: sql`${projects.visibility}` }) ?? undefined,
         ),
       ),
     db

@@ -1,26 +1,10 @@
 import { escaped } from "./escape.ts"
-import { fnv1a } from "./hash.ts"
+import { colourOf, palette } from "./palette.ts"
 
 // An avatar is told by its address alone: the initials and one of the colours. So it needs no token, can be kept for
 // ever, and says nothing about anybody beyond their initials.
 
 export type Avatar = { initials: string; colour: number }
-
-// White text on each of them has a contrast of 4.5 at least (WCAG 2.2, 1.4.3).
-const colours = [
-  "#b42318",
-  "#b54708",
-  "#8a5a00",
-  "#4d7c0f",
-  "#15803d",
-  "#0f766e",
-  "#0e7490",
-  "#1d4ed8",
-  "#4338ca",
-  "#7e22ce",
-  "#a21caf",
-  "#be185d",
-] as const
 
 /** In UTF-16 units, for both initials: what is drawn out of many code points is not told. */
 const longest = 16
@@ -52,13 +36,13 @@ export function initialsOf(name: string): string {
 
 /** The path of somebody's avatar. */
 export const avatarUrl = (id: string, name: string): string =>
-  `/avatars/${encodeURIComponent(initialsOf(name))}-${Number.parseInt(fnv1a(id), 36) % colours.length}.svg`
+  `/avatars/${encodeURIComponent(initialsOf(name))}-${colourOf(id)}.svg`
 
 /** What the name of a file says; null for one that avatarUrl does not make. */
 export function parseAvatar(file: string): Avatar | null {
   const [, initials = "", number = ""] = /^(.{1,16})-(\d{1,2})\.svg$/su.exec(file) ?? []
   const colour = Number(number)
-  if (initials.length > longest || String(colour) !== number || colour >= colours.length) return null
+  if (initials.length > longest || String(colour) !== number || colour >= palette.length) return null
   const parts = graphemes(initials)
   const isTold = initials === unknown || (parts.length > 0 && parts.length <= 2 && parts.every(isInitial))
   return isTold ? { initials, colour } : null
@@ -67,5 +51,5 @@ export function parseAvatar(file: string): Avatar | null {
 export function avatarSvg({ initials, colour }: Avatar): string {
   const text = escaped(initials)
   const font = `font-family="system-ui,sans-serif" font-size="40" fill="#fff" text-anchor="middle"`
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="96" height="96" viewBox="0 0 96 96" role="img" aria-label="${text}"><rect width="96" height="96" fill="${colours[colour] ?? colours[0]}"/><text x="48" y="48" dy=".36em" ${font}>${text}</text></svg>`
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="96" height="96" viewBox="0 0 96 96" role="img" aria-label="${text}"><rect width="96" height="96" fill="${palette[colour] ?? palette[0]}"/><text x="48" y="48" dy=".36em" ${font}>${text}</text></svg>`
 }
