@@ -5,7 +5,7 @@ const fields = z.record(z.string(), z.unknown()).nullable()
 
 export const Event = z
   .object({
-    seq: z.int().meta({ description: "Its number in the workspace's log, without gaps" }),
+    seq: z.int().meta({ description: "Its number in the workspace's log. Those that you may not see are left out" }),
     type: z.string().meta({ description: "task.created, project.deleted, …" }),
     subjectId: z.string(),
     subjectKey: z.string().nullable(),

@@ -1,6 +1,6 @@
 import * as z from "zod"
 import { Workspace } from "./auth.ts"
-import { id, line, pathId, Revision, Time } from "./common.ts"
+import { Cursor, id, Limit, line, page, pathId, Revision, Time } from "./common.ts"
 
 export const WorkspaceProfile = z
   .object({
@@ -20,7 +20,9 @@ export const ListedWorkspace = Workspace.extend({
 
 export type ListedWorkspaceView = z.output<typeof ListedWorkspace>
 
-export const WorkspaceList = z.object({ data: z.array(ListedWorkspace) })
+export const WorkspaceQuery = z.strictObject({ limit: Limit, cursor: Cursor.optional() })
+export type WorkspaceQueryInput = z.output<typeof WorkspaceQuery>
+export const WorkspacePage = page(ListedWorkspace)
 export const WorkspacePath = z.object({ workspaceId: pathId("workspace") })
 
 const name = line(100)

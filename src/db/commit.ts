@@ -1,6 +1,6 @@
 import { and, eq, gte, lt, lte, type SQL, sql } from "drizzle-orm"
-import type { Role } from "../lib/roles.ts"
 import { day } from "../lib/time.ts"
+import { type CommitActor, expectActor } from "./commit-actor.ts"
 import { type Dialect, perDialect } from "./dialect.ts"
 import { classify } from "./errors.ts"
 import { insertRows } from "./rows.ts"
@@ -23,22 +23,6 @@ export type Change = {
   projectId: string | null
   previousProjectId: string | null
   data: EventData
-}
-
-/** Who commits, and what is asked of them at that moment, whatever their token says. */
-export type CommitActor = {
-  id: string
-  source: string
-  /** The roles whose holder may do this; "any" for the system. */
-  roles: readonly Role[] | "any"
-  /** What it takes in the projects of the changes: this level by name, or one of these roles where they are open. */
-  access: { level: number; openTo: readonly Role[] } | null
-  /** The API key through which they act: it must be live at that moment, too. */
-  apiKeyId?: string | null
-  /** Whether it may be done in a workspace that has been deleted. */
-  isDespiteDeletion?: boolean
-  /** Whether the actor's own membership ends with it, which the commit would otherwise find ended. */
-  isLeaving?: boolean
 }
 
 /** A change of a workspace: the rows, their events and the receipt, which stand or fall together. */
@@ -93,7 +77,7 @@ export function refusalOf(error: unknown): CommitRefused | null {
 }
 
 function guardOf({ table, columns }: { table: string; columns: string[] }): Refusal | null {
-  if (table === "events" && columns.includes("actor_role")) return { reason: "role" }
+  if (table === "heads" || columns.includes("actor_role")) return { reason: "role" }
   if (table === "events" && columns.includes("subject_id")) return { reason: "revision" }
   if (table === "events" && columns.includes("revision")) return { reason: "row" }
   if (table === "receipts") return { reason: "receipt" }
@@ -104,10 +88,11 @@ function guardOf({ table, columns }: { table: string; columns: string[] }): Refu
 export async function commitOnce(db: Dialect, run: Run, commit: Commit): Promise<Committed> {
   const subjects = new Set(commit.changes.map((change) => change.subject))
   const logged = [...subjects].map((subject) => logEvents(db, commit, subject))
-  const answers = await run([advanceHead(db, commit), ...commit.rows, ...logged, ...keepReceipt(db, commit)])
+  const first = [advanceHead(db, commit), ...expectActor(db, commit)] as const
+  const answers = await run([...first, ...commit.rows, ...logged, ...keepReceipt(db, commit)])
 
   const [[head]] = answers as unknown as [[{ seq: number }?]]
-  const firstLogged = 1 + commit.rows.length
+  const firstLogged = first.length + commit.rows.length
   const written = answers.slice(firstLogged, firstLogged + logged.length).flat() as unknown as Committed["subjects"]
   return { seq: head?.seq ?? 0, subjects: written.sort((a, b) => a.seq - b.seq) }
 }
@@ -186,8 +171,8 @@ const subjectTables = perDialect(
 )
 
 /**
- * The events of one kind of subject. Two columns guard the whole commit, both NOT NULL: the revision is read from the
- * row as this batch has just written it, and the role from the actor's membership as it stands now.
+ * The events of one kind of subject. The revision guards the whole commit: it is read from the row as this batch has
+ * just written it, and is NOT NULL.
  */
 function logEvents(db: Dialect, commit: Commit, subject: Subject) {
   const { id, workspaceId, at, actor, changes } = commit
@@ -210,37 +195,10 @@ function logEvents(db: Dialect, commit: Commit, subject: Subject) {
   }).returning({ id: events.subjectId, key: events.subjectKey, seq: events.seq })
 }
 
-/**
- * The actor's role as it stands now, if it and their place in the change's projects suffice. An owner has every project.
- */
-function actorRole(db: Dialect, { workspaceId, at, actor }: Commit): SQL {
-  const { id, roles, access, apiKeyId = null, isDespiteDeletion = false, isLeaving = false } = actor
+/** The actor's role as the commit leaves it; whoever is removed by it has the role that they had. */
+function actorRole({ tables: { members } }: Dialect, { workspaceId, actor: { id, roles } }: Commit): SQL {
   if (roles === "any") return sql`'system'`
-  const { oneOf, given, tables } = db
-  const { apiKeys, members, profiles, projects, projectMembers } = tables
-  const isThere = (from: SQL) => sql`exists (select 1 from ${from})`
-  const isOpen = (project: SQL, openTo: readonly Role[]) =>
-    sql`${oneOf(sql`m.role`, openTo)} and ${isThere(sql`${projects} p where p.workspace_id = ${workspaceId} and p.id = ${project} and p.visibility = 'workspace'`)}`
-  const isNamed = (project: SQL, level: number) =>
-    isThere(
-      sql`${projectMembers} named where named.workspace_id = ${workspaceId} and named.project_id = ${project} and named.user_id = ${id} and named.level >= ${level}`,
-    )
-  const conditions = [
-    isLeaving ? sql`(m.removed_at is null or m.removed_at = ${at})` : sql`m.removed_at is null`,
-    oneOf(sql`m.role`, roles),
-    apiKeyId !== null &&
-      isThere(
-        sql`${apiKeys} k where k.workspace_id = ${workspaceId} and k.id = ${apiKeyId} and k.revoked_at is null and (k.expires_at is null or k.expires_at > ${at})`,
-      ),
-    !isDespiteDeletion &&
-      sql`not ${isThere(sql`${profiles} w where w.workspace_id = ${workspaceId} and w.deleted_at is not null`)}`,
-    ...(access ? [given("projectId"), given("previousProjectId")] : []).map(
-      (project) =>
-        access &&
-        sql`(${project} is null or m.role = 'owner' or (${isOpen(project, access.openTo)}) or ${isNamed(project, access.level)})`,
-    ),
-  ].filter((condition) => condition !== false && condition !== null)
-  return sql`(select m.role from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${id} and ${sql.join(conditions, sql` and `)})`
+  return sql`(select m.role from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${id})`
 }
 
 function keepReceipt(db: Dialect, { id, workspaceId, at, actor, changes, receipt }: Commit): Statement[] {

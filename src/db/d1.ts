@@ -20,8 +20,14 @@ export const sqliteDialect: Dialect = {
   jsonArray: (value, from) => sql<string>`(select json_group_array(${value}) from ${from})`,
   jsonObject: (fields) => sql`json_object(${namesAndValues(fields)})`,
   jsonItem: (value) => sql`json(${value})`,
+  jsonAt: (column, path) => sql`(${column} ->> ${sql.raw(`'$.${path.join(".")}'`)})`,
+  jsonBlanked: (column, paths) => {
+    const blanks = paths.map((path) => `'$.${path.join(".")}', ''`)
+    return sql`json_replace(${column}, ${sql.raw(blanks.join(", "))})`
+  },
   jsonText: (object) => object,
   joinInOrder: sql`cross join`,
+  joinEach: (table, alias, on) => sql`cross join ${table} ${sql.raw(alias)} on ${on}`,
   scanPage: scanSqlite,
 }
 

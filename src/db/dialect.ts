@@ -28,10 +28,16 @@ export type Dialect = {
   jsonObject(fields: Record<string, SQL>): SQL
   /** What a subquery made with jsonObject, for an array: SQLite must be told that its text is JSON. */
   jsonItem(value: SQL): SQL
+  /** A field of a column's JSON, as text. */
+  jsonAt(column: SQLWrapper, path: readonly string[]): SQL<string | null>
+  /** A column's JSON with the texts at these paths, where there are any, made empty. */
+  jsonBlanked(column: SQLWrapper, paths: readonly string[][]): SQL
   /** What jsonObject made, as text. */
   jsonText(object: SQL): SQL
   /** A join that is to be made from left to right, where the database would otherwise choose. */
   joinInOrder: SQL
+  /** Joins the rows of a table that each row before has, found one by one: the steps of a recursion. */
+  joinEach(table: SQLWrapper, alias: string, on: SQL): SQL
   /** The rows of a page, by the columns `id`, `k` and `is_boundary`: see scan.ts. */
   scanPage(scan: Scan): SQL
 }

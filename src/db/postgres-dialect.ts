@@ -1,4 +1,4 @@
-import { Column, is, type Query, sql } from "drizzle-orm"
+import { Column, is, type Query, type SQL, sql } from "drizzle-orm"
 import { PgDatabase, PgDialect, PgPreparedQuery, PgSession, type PreparedQueryConfig } from "drizzle-orm/pg-core"
 import { type Dialect, type FieldType, namesAndValues } from "./dialect.ts"
 import * as tables from "./postgres.ts"
@@ -34,9 +34,18 @@ export const postgresDialect: Dialect = {
   jsonArray: (value, from) => sql<string>`(select coalesce(json_agg(${value}), '[]')::text from ${from})`,
   jsonObject: (fields) => sql`json_build_object(${namesAndValues(fields)})`,
   jsonItem: (value) => value,
+  jsonAt: (column, path) => sql`(${column} #>> ${sql.raw(`'{${path.join(",")}}'`)})`,
+  jsonBlanked: (column, paths) => {
+    const blank = (json: SQL, path: string[]) =>
+      sql`jsonb_set(${json}, ${sql.raw(`'{${path.join(",")}}', '""'`)}, false)`
+    return sql`${paths.reduce(blank, sql`${column}::jsonb`)}::json`
+  },
   jsonText: (object) => sql`${object}::text`,
   // Left to the planner: it has statistics, and a limit on the rows.
   joinInOrder: sql`join`,
+  // The offset keeps the planner from making a join of it that reads the whole workspace for each step.
+  joinEach: (table, alias, on) =>
+    sql`cross join lateral (select * from ${table} ${sql.raw(alias)} where ${on} offset 0) ${sql.raw(alias)}`,
   scanPage: scanPostgres,
 }
 

@@ -437,7 +437,7 @@ export const receipts = pgTable(
     actorId: text("actor_id").notNull(),
     key: text("key").notNull(),
     fingerprint: text("fingerprint").notNull(),
-    answer: words("answer", ["created", "created_many", "made", "changed", "empty", "secret"]).notNull(),
+    answer: words("answer", ["created", "created_many", "made", "changed", "moved", "empty", "secret"]).notNull(),
     body: json("body").$type<Record<string, unknown>>(),
     firstSeq: integer("first_seq").notNull(),
     lastSeq: integer("last_seq").notNull(),

@@ -45,7 +45,6 @@ export const workspaces = sqliteTable("workspaces", {
   deletedAt: time("deleted_at"),
 })
 
-/** A locator: in which workspaces to look for a user. The authoritative row is in `members`. */
 /** The workspace as its members know it; the directory's name follows it. */
 export const profiles = sqliteTable("profiles", {
   workspaceId: text("workspace_id").primaryKey(),
@@ -56,6 +55,7 @@ export const profiles = sqliteTable("profiles", {
   deletedAt: time("deleted_at"),
 })
 
+/** A locator: in which workspaces to look for a user. The authoritative row is in `members`. */
 export const memberships = sqliteTable(
   "memberships",
   {
@@ -453,7 +453,9 @@ export const receipts = sqliteTable(
     actorId: text("actor_id").notNull(),
     key: text("key").notNull(),
     fingerprint: text("fingerprint").notNull(),
-    answer: text("answer", { enum: ["created", "created_many", "made", "changed", "empty", "secret"] }).notNull(),
+    answer: text("answer", {
+      enum: ["created", "created_many", "made", "changed", "moved", "empty", "secret"],
+    }).notNull(),
     /** The answer's body when it was known before the commit; what was created is read from its events instead. */
     body: text("body", { mode: "json" }).$type<Record<string, unknown>>(),
     firstSeq: integer("first_seq").notNull(),

@@ -2,25 +2,37 @@ import { type ActivityView, longestText } from "../contracts/activity.ts"
 import type { EventView } from "../contracts/events.ts"
 import type { Row } from "../db/tables.ts"
 import { rfc3339 } from "../lib/time.ts"
+import type { EventType } from "./events.ts"
 
 // How an entry of the log looks to somebody who may see it.
 
 export type Entry = Omit<Row<"events">, "workspaceId" | "commitId"> & {
   /** Set when the viewer sees the project where the subject was before. */
   isPreviousSeen: number | null
+  /** Set when the subject was related to a task that the viewer sees. */
+  isOtherSeen: number | null
 }
 
 type Data = Row<"events">["data"]
 
 /** What would tell of the project that something has left. */
 const ofPrevious = new Set(["projectId", "key", "parentId"])
+const ofOther = new Set(["otherId"])
 
-/** An entry without the place that its subject came from, where the viewer does not see that. */
+/** What names another task as `otherId`. */
+export const relating: EventType[] = ["task.related", "task.unrelated"]
+
+const without = (fields: ReadonlySet<string>, part: Data["before"]) =>
+  part && Object.fromEntries(Object.entries(part).filter(([field]) => !fields.has(field)))
+
+/** An entry without what the viewer does not see: the place that its subject came from, the task that it was related to. */
 function concealed<Told extends Entry>(entry: Told): Told {
-  if (entry.previousProjectId === null || entry.isPreviousSeen) return entry
-  const { before, after } = entry.data
-  const shown = before && Object.fromEntries(Object.entries(before).filter(([field]) => !ofPrevious.has(field)))
-  return { ...entry, previousProjectId: null, data: { before: shown, after } }
+  const { type, previousProjectId, isPreviousSeen, isOtherSeen, data } = entry
+  if (relating.some((name) => name === type) && !isOtherSeen) {
+    return { ...entry, data: { before: without(ofOther, data.before), after: without(ofOther, data.after) } }
+  }
+  if (previousProjectId === null || isPreviousSeen) return entry
+  return { ...entry, previousProjectId: null, data: { ...data, before: without(ofPrevious, data.before) } }
 }
 
 export function eventView(entry: Entry): EventView {

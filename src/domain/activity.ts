@@ -2,8 +2,8 @@ import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm"
 import type { ActivityQueryInput, ActivityView } from "../contracts/activity.ts"
 import type { EventView } from "../contracts/events.ts"
 import { idPattern } from "../lib/ids.ts"
-import { andVisible, reaches } from "./access.ts"
-import { activityView, eventView } from "./activity-views.ts"
+import { andVisible, sees } from "./access.ts"
+import { activityView, eventView, relating } from "./activity-views.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import type { EventType } from "./events.ts"
@@ -72,7 +72,7 @@ function selectEntries<Extra extends Record<string, SQL.Aliased>>(
   extra: Extra,
 ) {
   const { db, workspaceId } = ctx
-  const { events, projects } = db.tables
+  const { events, projects, tasks } = db.tables
   const ofEntry = sql`e.type, e.actor_id, e.subject_id, e.project_id, e.previous_project_id`
   const order = orderBy({ key: null, id: key, direction })
   const page = db.scanPage({
@@ -84,14 +84,21 @@ function selectEntries<Extra extends Record<string, SQL.Aliased>>(
     window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),
   })
   const { workspaceId: _workspace, commitId: _commit, ...columns } = getTableColumns(events)
-  const previous = sql<
-    number | null
-  >`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = ${events.previousProjectId} ${andVisible(ctx)})`
+  const seenProject = (id: SQL) =>
+    sql`select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = ${id} ${andVisible(ctx)}`
+  const previous = sql<number | null>`(${seenProject(sql`${events.previousProjectId}`)})`
+  const otherId = sql`coalesce(${db.jsonAt(events.data, ["after", "otherId"])}, ${db.jsonAt(events.data, ["before", "otherId"])})`
+  const otherProject = sql`(select t.project_id from ${tasks} t where t.workspace_id = ${workspaceId} and t.id = ${otherId})`
+  const other = sql<number | null>`(case when ${events.type} in (${sql.join(
+    relating.map((type) => sql`${type}`),
+    sql`, `,
+  )}) then (${seenProject(otherProject)}) end)`
   return db.sql
     .select({
       ...columns,
       ...extra,
       isPreviousSeen: previous.as("is_previous_seen"),
+      isOtherSeen: other.as("is_other_seen"),
       k: sql<number>`page.k`.as("k"),
       isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
     })
@@ -106,7 +113,7 @@ const placed = <Found extends { k: number }>(row: Found) => ({ ...row, k: Number
 function seen(ctx: Ctx): SQL {
   const { db, workspaceId, actor } = ctx
   const { projects } = db.tables
-  const condition = reaches(ctx, "view", { id: sql`p.id`, visibility: sql`p.visibility` })
+  const condition = sees(ctx, { id: sql`p.id`, visibility: sql`p.visibility` })
   const isTold = sql`(entry.actor_id = ${actor.userId} or not ${db.oneOf(sql`entry.type`, ofActor)})`
   // An owner sees every project.
   if (!condition) return isTold
@@ -144,6 +151,7 @@ export async function listActivity(ctx: Ctx, query: ActivityQueryInput): Promise
 
 /** What happened in a project. Of what has moved, what happened elsewhere is not among it. */
 export async function listProjectActivity(ctx: Ctx, projectId: string, query: ActivityQueryInput): Promise<Page> {
+  permit(ctx, "event:read")
   permit(ctx, "project:read")
   if (!idPattern("project").test(projectId)) throw notFound("project")
   const { db, workspaceId } = ctx

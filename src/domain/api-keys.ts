@@ -15,6 +15,7 @@ import { commit, commitNothing, type DomainChange, untilUncontested } from "./ev
 import { cutRows, parseCursor, placeOfId } from "./lists.ts"
 import { allPermissions, type Permission, permit, permitSession, rolesThatMay } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
+import type { Sessions } from "./sessions.ts"
 
 type ApiKey = Row<"apiKeys">
 
@@ -35,14 +36,22 @@ function permitKeys(ctx: Ctx): void {
 }
 
 /** Makes a key that acts as the actor in this workspace. The key itself is in this answer and nowhere else. */
-export async function createApiKey(ctx: Ctx, input: NewApiKeyInput): Promise<MadeApiKeyView> {
+export async function createApiKey(
+  ctx: Ctx,
+  sessions: Pick<Sessions, "list">,
+  input: NewApiKeyInput,
+): Promise<MadeApiKeyView> {
   permitKeys(ctx)
   const { db, workspaceId, actor } = ctx
   const at = ctx.now()
   const expiresAt = input.expiresAt === null ? null : Date.parse(input.expiresAt)
+  const scopes = [...new Set(input.scopes)].filter(isPermission)
   const errors = scopeErrors(input.scopes, actor.role)
   if (expiresAt !== null && expiresAt <= at) errors.push({ pointer: "/expiresAt", detail: "must be in the future" })
   if (errors.length > 0) throw invalid(...errors)
+  // An access token outlives its session by minutes; what it made would outlive it by years.
+  const live = await sessions.list(actor.userId)
+  if (!live.some(({ id }) => id === actor.sessionId)) throw new DomainError("unauthenticated", "This session has ended")
 
   const key = makeApiKey(workspaceId)
   const row: ApiKey = {
@@ -52,7 +61,7 @@ export async function createApiKey(ctx: Ctx, input: NewApiKeyInput): Promise<Mad
     name: input.name,
     hash: await sha256(key),
     hint: hintOf(key),
-    scopes: [...new Set(input.scopes)],
+    scopes,
     expiresAt,
     lastUsedAt: null,
     revision: 1,
@@ -62,6 +71,7 @@ export async function createApiKey(ctx: Ctx, input: NewApiKeyInput): Promise<Mad
   }
   await commit(ctx, {
     permission: "key:manage",
+    also: scopes,
     at,
     rows: [insertRows(db, db.tables.apiKeys, [row])],
     changes: [changeOfKey(row, "api_key.created", { before: null, after: apiKeyView(row) })],

@@ -17,7 +17,7 @@ import {
 } from "./comment-rows.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
-import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
+import { commit, commitNothing, difference, type EventType, untilUncontested } from "./events.ts"
 import { beyond, cutRows, type Order, orderBy, parseCursor, parseSort, placeOfId, selectHead } from "./lists.ts"
 import { candidatesFor, mentionedIn, mentionsIn, projectOfTask } from "./mentions.ts"
 import { permit } from "./permissions.ts"
@@ -185,8 +185,8 @@ function projectOfComment({ db, workspaceId }: Ctx, id: string) {
 }
 
 /**
- * Takes away what was said, and leaves that something was said: its author may, and whoever manages the project. The
- * event does not tell the text once more.
+ * Takes away what was said, from the log too, and leaves that something was said: its author may, and whoever manages
+ * the project.
  */
 export async function deleteComment(ctx: Ctx, id: string, expected: Expected): Promise<void> {
   permit(ctx, "task:read")
@@ -206,9 +206,30 @@ export async function deleteComment(ctx: Ctx, id: string, expected: Expected): P
         ctx.db.sql
           .delete(reactions)
           .where(and(eq(reactions.workspaceId, ctx.workspaceId), eq(reactions.commentId, before.id))),
+        forgetText(ctx, before.id),
       ],
       changes: [changeOfComment(before, before.revision + 1, "comment.deleted", { before: { id }, after: null })],
       answer: { kind: "empty" },
     })
   })
+}
+
+/** What the log has told of a comment, without its text. */
+function forgetText({ db, workspaceId }: Ctx, id: string) {
+  const { events } = db.tables
+  const paths = [
+    ["before", "body"],
+    ["after", "body"],
+  ]
+  return db.sql
+    .update(events)
+    .set({ data: db.jsonBlanked(events.data, paths) })
+    .where(
+      and(
+        eq(events.workspaceId, workspaceId),
+        eq(events.subjectId, id),
+        // Their reactions say nothing of it, and may be many.
+        db.oneOf(events.type, ["comment.created", "comment.updated"] satisfies EventType[]),
+      ),
+    )
 }

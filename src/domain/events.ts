@@ -57,8 +57,12 @@ export type DomainChange = Omit<Change, "type" | "previousProjectId"> & {
 }
 
 type Work = {
-  /** What the actor's present role must include. */
+  /** What the actor must be allowed at that moment: by their role, and by their level in the projects of the changes. */
   permission: Permission
+  /** What their role must include beside it. */
+  also?: Permission[]
+  /** A project that it is about and that no change names. */
+  about?: string
   at: number
   rows: Statement[]
   changes: DomainChange[]
@@ -66,8 +70,8 @@ type Work = {
   answer: { kind: Answer; body?: Record<string, unknown> }
   /** For what is done to a workspace that has been deleted. */
   isDespiteDeletion?: boolean
-  /** For an actor whose own membership ends with it. */
-  isLeaving?: boolean
+  /** For an actor whose membership begins with it. */
+  isJoining?: boolean
 }
 
 /**
@@ -76,7 +80,7 @@ type Work = {
  * for what the verb itself must explain.
  */
 export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
-  const { permission, at, rows, changes, answer, isDespiteDeletion = false, isLeaving = false } = work
+  const { permission, also = [], at, rows, changes, answer, isDespiteDeletion = false, isJoining = false } = work
   const level = levelFor(permission)
   const { actor, workspaceId, source, idempotency } = ctx
   try {
@@ -87,11 +91,11 @@ export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
       actor: {
         id: actor.userId,
         source,
-        roles: rolesThatMay(permission),
-        access: level && { level: levels[level], openTo: rolesInOpenProjects(level) },
+        roles: rolesThatMay(permission).filter((role) => also.every((other) => rolesThatMay(other).includes(role))),
+        access: level && { projectIds: projectsOf(work), level: levels[level], openTo: rolesInOpenProjects(level) },
         apiKeyId: actor.apiKey?.id ?? null,
         isDespiteDeletion,
-        isLeaving,
+        isJoining,
       },
       rows,
       changes: changes.map((change) => ({ previousProjectId: null, ...change })),
@@ -104,6 +108,11 @@ export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
     }
     throw error
   }
+}
+
+function projectsOf({ about, changes }: Pick<Work, "about" | "changes">): string[] {
+  const named = changes.flatMap(({ projectId, previousProjectId }) => [projectId, previousProjectId])
+  return [...new Set([about, ...named])].filter((id) => typeof id === "string")
 }
 
 const subjectNames: Partial<Record<Change["subject"], string>> = { apiKey: "API key" }
@@ -119,15 +128,11 @@ export class ProjectHidden extends DomainError {
 }
 
 /** What the actor lacked for the commit, as it stands now: one more round trip, only for those who are refused. */
-export async function explainRole(
-  ctx: Ctx,
-  { permission, at, changes }: Pick<Work, "permission" | "at" | "changes">,
-  refused: CommitRefused,
-): Promise<Error> {
+async function explainRole(ctx: Ctx, work: Work, refused: CommitRefused): Promise<Error> {
+  const { permission, also = [], at, changes } = work
   const { db, workspaceId, actor } = ctx
   const { apiKeys, members, profiles, projects } = db.tables
-  const projectIds = [...new Set(changes.flatMap(({ projectId, previousProjectId }) => [projectId, previousProjectId]))]
-  const ids = projectIds.filter((id) => typeof id === "string")
+  const ids = projectsOf(work)
   const [[member], [profile], found, [key]] = await db.read(
     db.sql
       .select({ role: members.role, removedAt: members.removedAt })
@@ -157,7 +162,8 @@ export async function explainRole(
     return new DomainError("not_found", "This workspace has been deleted", { cause: refused })
   }
   const level = levelFor(permission)
-  if (!rolesThatMay(permission).includes(member.role)) return forbidden(permission)
+  const lacking = [permission, ...also].find((each) => !rolesThatMay(each).includes(member.role))
+  if (lacking) return forbidden(lacking)
   if (!level) return refused
   const reached = new Map(found.map((project) => [project.id, levelIn(member.role, project)]))
   const hidden = ids.filter((id) => !reached.get(id))

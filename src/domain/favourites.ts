@@ -6,9 +6,8 @@ import { andVisible, sees } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { noLongerMember, notFound } from "./errors.ts"
 import { commitNothing, untilUncontested } from "./events.ts"
-import { commitMine, selectMyself } from "./followers.ts"
 import { beyond, cutPage, examinedRows, formatCursor, type Order, orderBy, parseCursor, selectHead } from "./lists.ts"
-import { changeOfMember } from "./member-rows.ts"
+import { changeOfMember, commitMine, selectMyself } from "./member-rows.ts"
 import { permit } from "./permissions.ts"
 import { projectView } from "./projects.ts"
 
@@ -84,14 +83,14 @@ export async function favour(ctx: Ctx, projectId: string, isWanted: boolean): Pr
     if (Boolean(favourite) === isWanted) return commitNothing(ctx, "profile:write", { kind: "empty" })
     const at = ctx.now()
     const row = { workspaceId, userId: actor.userId, projectId, createdAt: at }
-    await commitMine(
-      ctx,
-      me,
+    await commitMine(ctx, me, {
+      permission: "project:read",
+      about: projectId,
       at,
-      isWanted ? insertRows(db, favourites, [row]) : db.sql.delete(favourites).where(isThis),
-      isWanted
+      row: isWanted ? insertRows(db, favourites, [row]) : db.sql.delete(favourites).where(isThis),
+      change: isWanted
         ? changeOfMember(me, "member.favourite_added", { before: null, after: { projectId } })
         : changeOfMember(me, "member.favourite_removed", { before: { projectId }, after: null }),
-    )
+    })
   })
 }

@@ -1,24 +1,14 @@
-import { and, eq, isNull } from "drizzle-orm"
+import { and, eq } from "drizzle-orm"
 import { insertRows } from "../db/rows.ts"
-import type { Statement } from "../db/sql.ts"
 import type { Ctx } from "./ctx.ts"
 import { noLongerMember, notFound } from "./errors.ts"
-import { asRace, commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
-import { changeOfMember, type Member, replaceMember } from "./member-rows.ts"
+import { commitNothing, untilUncontested } from "./events.ts"
+import { changeOfMember, commitMine, selectMyself } from "./member-rows.ts"
 import { permit } from "./permissions.ts"
 import { isFollowed } from "./task-rows.ts"
 import { isHere, mustNameTask } from "./tasks.ts"
 
 // What somebody follows is theirs: it is a change of the member, not of the task, and nobody else is told.
-
-/** The actor's row as a member. */
-export function selectMyself({ db, workspaceId, actor }: Ctx) {
-  const { members } = db.tables
-  return db.sql
-    .select()
-    .from(members)
-    .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId), isNull(members.removedAt)))
-}
 
 /** Makes the actor follow a task that they see, or no longer follow it. What is so already changes nothing. */
 export async function follow(ctx: Ctx, idOrKey: string, isWanted: boolean): Promise<void> {
@@ -30,7 +20,11 @@ export async function follow(ctx: Ctx, idOrKey: string, isWanted: boolean): Prom
   await untilUncontested(async () => {
     const [[task], [me]] = await db.read(
       db.sql
-        .select({ id: tasks.id, isFollowed: isFollowed(db, actor.userId).as("is_followed") })
+        .select({
+          id: tasks.id,
+          projectId: tasks.projectId,
+          isFollowed: isFollowed(db, actor.userId).as("is_followed"),
+        })
         .from(tasks)
         .where(isHere(ctx, idOrKey)),
       selectMyself(ctx),
@@ -46,33 +40,14 @@ export async function follow(ctx: Ctx, idOrKey: string, isWanted: boolean): Prom
       eq(taskFollowers.taskId, taskId),
       eq(taskFollowers.userId, actor.userId),
     )
-    await commitMine(
-      ctx,
-      me,
+    await commitMine(ctx, me, {
+      permission: "task:read",
+      about: task.projectId,
       at,
-      isWanted ? insertRows(db, taskFollowers, [row]) : db.sql.delete(taskFollowers).where(isThis),
-      isWanted
+      row: isWanted ? insertRows(db, taskFollowers, [row]) : db.sql.delete(taskFollowers).where(isThis),
+      change: isWanted
         ? changeOfMember(me, "member.followed", { before: null, after: { taskId } })
         : changeOfMember(me, "member.unfollowed", { before: { taskId }, after: null }),
-    )
+    })
   })
-}
-
-/** Commits a row that is the actor's alone. That it is there already is the work of the same person a moment ago. */
-export async function commitMine(
-  ctx: Ctx,
-  me: Member,
-  at: number,
-  row: Statement,
-  change: DomainChange,
-): Promise<void> {
-  await asRace(
-    commit(ctx, {
-      permission: "profile:write",
-      at,
-      rows: [replaceMember(ctx, me, {}), row],
-      changes: [change],
-      answer: { kind: "empty" },
-    }),
-  )
 }

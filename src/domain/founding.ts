@@ -1,15 +1,14 @@
-import { eq } from "drizzle-orm"
 import type { WorkspaceView } from "../contracts/auth.ts"
 import { CommitRefused } from "../db/commit.ts"
 import { isUnique } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
 import type { Role } from "../lib/roles.ts"
 import type { Base, Ctx } from "./ctx.ts"
-import { notFound } from "./errors.ts"
 import { commit, commitNothing } from "./events.ts"
 import { permitSession } from "./permissions.ts"
 import { draftProject, insertProject, projectCreated } from "./projects.ts"
 import { findReplay } from "./receipts.ts"
+import { getUser } from "./user-rows.ts"
 
 type Workspace = Pick<Row<"workspaces">, "id" | "name" | "inboxId">
 
@@ -58,9 +57,7 @@ export function enterWorkspaceInDirectory(
 export async function createWorkspace(ctx: Ctx, name: string): Promise<WorkspaceView> {
   permitSession(ctx.actor)
   const { db, actor, idempotency } = ctx
-  const { users } = db.tables
-  const [[user]] = await db.read(db.sql.select({ name: users.name }).from(users).where(eq(users.id, actor.userId)))
-  if (!user) throw notFound("user")
+  const user = await getUser(ctx)
   const known = idempotency && (await findReplay(ctx, idempotency))
   const workspace = (known?.body as Workspace | undefined) ?? draftWorkspace(ctx, name)
   if (!known) await commitNothing(ctx, "profile:write", { kind: "made", body: workspaceView(workspace) })
@@ -70,7 +67,7 @@ export async function createWorkspace(ctx: Ctx, name: string): Promise<Workspace
     // Ids are made once: what stands in the way is this very workspace.
     if (!isUnique(error)) throw error
   }
-  await foundWorkspace(ctx, { id: actor.userId, name: user.name }, workspace)
+  await foundWorkspace(ctx, user, workspace)
   return workspaceView(workspace)
 }
 
@@ -115,6 +112,7 @@ export async function foundWorkspace(base: Base, founder: Founder, workspace: Wo
         projectCreated(inbox),
       ],
       answer: { kind: "empty" },
+      isJoining: true,
     })
   } catch (error) {
     const isFounded = error instanceof CommitRefused && error.refusal.reason === "unique"

@@ -1,15 +1,14 @@
 import { and, asc, eq, isNull, sql } from "drizzle-orm"
 import type { SignedInView, TokensView } from "../contracts/auth.ts"
-import { isUnique, ReadOnly } from "../db/db.ts"
+import { isUnique } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
 import { accessTokenLife } from "../lib/access-token.ts"
 import type { Role } from "../lib/roles.ts"
 import { second } from "../lib/time.ts"
 import type { Actor, IdentityCtx } from "./ctx.ts"
+import { enter, enterAny, unlessReadOnly } from "./entering.ts"
 import { DomainError, invalid } from "./errors.ts"
-import { untilUncontested } from "./events.ts"
-import { asMember, draftWorkspace, enterWorkspaceInDirectory, foundWorkspace, workspaceView } from "./founding.ts"
-import { renameMember } from "./member-rows.ts"
+import { draftWorkspace, enterWorkspaceInDirectory, foundWorkspace, workspaceView } from "./founding.ts"
 import { passwordErrors } from "./passwords.ts"
 import { permitSession } from "./permissions.ts"
 import { accountFrom, selectAccount, type User, userView } from "./user-rows.ts"
@@ -86,7 +85,7 @@ export async function login(
     }
     if (!(await ctx.hasher.verify(password, found.secret))) throw wrongCredentials()
     if (ctx.hasher.isOutdated(found.secret)) await rehash(ctx, { email, password, outdated: found.secret })
-    const { workspace, role } = await enterWorkspace(ctx, found.user, found.workspaces)
+    const { workspace, role } = await enterAny(ctx, found.user, found.workspaces)
     return signIn(ctx, { user: found.user, provenAt }, workspace, role)
   })
 }
@@ -121,68 +120,6 @@ async function rehash(ctx: IdentityCtx, { email, password, outdated }: Outdated)
   const { identities } = ctx.db.tables
   const isStill = and(isIdentity(ctx, email), eq(identities.secret, outdated))
   await unlessReadOnly(ctx.db.write(ctx.db.sql.update(identities).set({ secret, updatedAt: ctx.now() }).where(isStill)))
-}
-
-/** What can as well be done at the next sign-in does not keep anybody out. */
-async function unlessReadOnly(work: Promise<void>): Promise<void> {
-  try {
-    await work
-  } catch (error) {
-    if (!(error instanceof ReadOnly)) throw error
-  }
-}
-
-/**
- * The first workspace that has the user as a member, with what a crash between directory and workspace left undone. Who
- * is in none any more gets one of their own.
- */
-async function enterWorkspace(ctx: IdentityCtx, user: User, workspaces: Workspace[]) {
-  for (const workspace of workspaces) {
-    const role = await enter(ctx, user, workspace)
-    if (role) return { workspace, role }
-  }
-  const workspace = draftWorkspace(ctx, `${user.name}'s workspace`)
-  await ctx.db.write(...enterWorkspaceInDirectory(ctx, user.id, workspace, ctx.now()))
-  await foundWorkspace(ctx, user, workspace)
-  return { workspace, role: "owner" as const }
-}
-
-/** The user's role in a workspace; null for one that has removed them or been deleted. */
-function enter(ctx: IdentityCtx, user: User, workspace: Workspace): Promise<Role | null> {
-  return untilUncontested(async () => {
-    const { member, isFounded, isDeleted } = await findMember(ctx, user.id, workspace.id)
-    if (isDeleted) return null
-    if (member) {
-      if (member.removedAt !== null) return null
-      await takeName(ctx, member, user.name)
-      return member.role
-    }
-    if (isFounded) return null
-    await foundWorkspace(ctx, user, workspace)
-    return "owner"
-  })
-}
-
-/** The workspace shows the name that the user has by now: they may have changed it in another. */
-async function takeName(ctx: IdentityCtx, member: Row<"members">, name: string): Promise<void> {
-  if (member.name !== name) await unlessReadOnly(renameMember(asMember(ctx, member), member, name))
-}
-
-/** The membership, the user's own name, whether the workspace has had its first commit, and whether it is no more. */
-async function findMember(ctx: IdentityCtx, userId: string, workspaceId: string) {
-  const { sql: db, tables } = ctx.db
-  const { members, heads, profiles, users } = tables
-  const [[member], [head], [profile], [user]] = await ctx.db.read(
-    db
-      .select()
-      .from(members)
-      .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, userId))),
-    db.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId)),
-    db.select({ deletedAt: profiles.deletedAt }).from(profiles).where(eq(profiles.workspaceId, workspaceId)),
-    db.select({ name: users.name }).from(users).where(eq(users.id, userId)),
-  )
-  const isDeleted = profile !== undefined && profile.deletedAt !== null
-  return { member: member ?? null, name: user?.name, isFounded: head !== undefined, isDeleted }
 }
 
 type Proven = { user: User; provenAt: number }
@@ -220,22 +157,16 @@ export async function refresh(ctx: IdentityCtx, refreshToken: string): Promise<T
   const refused = () => new DomainError("unauthenticated", "This refresh token is not valid (any more)")
   const grant = await ctx.sessions.rotate(refreshToken)
   if (!grant) throw refused()
-  const { member, isDeleted } = await findMember(ctx, grant.userId, grant.workspaceId)
-  if (!member || member.removedAt !== null || isDeleted) throw refused()
-  return issueTokens(ctx, grant, member.role)
+  const role = await enter(ctx, grant.userId, grant.workspaceId)
+  if (!role) throw refused()
+  return issueTokens(ctx, grant, role)
 }
 
 /** Moves the actor's device to another of their workspaces: new tokens, and the refresh token of before is used up. */
 export async function switchWorkspace(ctx: IdentityCtx, actor: Actor, workspaceId: string): Promise<TokensView> {
   permitSession(actor)
-  const role = await untilUncontested(async () => {
-    const { member, name, isDeleted } = await findMember(ctx, actor.userId, workspaceId)
-    if (!member || member.removedAt !== null || isDeleted) {
-      throw invalid({ pointer: "/workspaceId", detail: "There is no such workspace of yours" })
-    }
-    await takeName(ctx, member, name ?? member.name)
-    return member.role
-  })
+  const role = await enter(ctx, actor.userId, workspaceId)
+  if (!role) throw invalid({ pointer: "/workspaceId", detail: "There is no such workspace of yours" })
   const grant = await ctx.sessions.move(actor.userId, actor.sessionId, workspaceId)
   if (!grant) throw new DomainError("unauthenticated", "This session has ended")
   return issueTokens(ctx, grant, role)

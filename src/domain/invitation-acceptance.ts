@@ -10,7 +10,7 @@ import { changeOfInvitation, type Invitation, replaceInvitation } from "./invita
 import { changeOfMember, type Member, replaceMember } from "./member-rows.ts"
 import { forgetMembership } from "./members.ts"
 import { permit, permitSession } from "./permissions.ts"
-import { saveUser, type User } from "./user-rows.ts"
+import { getUser, saveUser, type User } from "./user-rows.ts"
 
 type Profile = Row<"profiles">
 
@@ -75,13 +75,6 @@ function refusalOf({ invitation, profile, isMember, user }: Found, claim: Claim,
   return null
 }
 
-async function getUser({ db, actor }: Ctx): Promise<User> {
-  const { users } = db.tables
-  const [[user]] = await db.read(db.sql.select().from(users).where(eq(users.id, actor.userId)))
-  if (!user) throw notFound("user")
-  return user
-}
-
 async function find({ db, workspaceId, actor }: Ctx, invitationId: string) {
   const { invitations, members, profiles } = db.tables
   const [[invitation], [profile], [member]] = await db.read(
@@ -112,7 +105,7 @@ async function enterInDirectory(there: Ctx, user: User, { generation }: Claim): 
   return saveUser(there, user, { emailVerifiedAt: at }, note, [locator])
 }
 
-/** The member and the accepted invitation: one commit, which the actor's new membership entitles them to. */
+/** The member and the accepted invitation: one commit, which the invitation entitles the actor to. */
 async function join(
   there: Ctx,
   user: User,
@@ -134,6 +127,7 @@ async function join(
       ],
       changes: [...(joining ? [joining.change] : []), accepted],
       answer: { kind: "empty" },
+      isJoining: joining !== null,
     })
   } catch (error) {
     // Who was faster, on another device or in revoking or deleting, is seen by looking again.

@@ -1,18 +1,16 @@
-import { and, eq } from "drizzle-orm"
 import type { MePatchInput, MeView } from "../contracts/me.ts"
 import { CommitRefused } from "../db/commit.ts"
-import type { Row } from "../db/tables.ts"
 import { avatarUrl } from "../lib/avatar.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError, invalid, notFound } from "./errors.ts"
+import { DomainError, invalid } from "./errors.ts"
 import { commitNothing, difference, untilUncontested } from "./events.ts"
-import { renameMember } from "./member-rows.ts"
+import { renameMember, selectMyself } from "./member-rows.ts"
 import { permit, permitSession } from "./permissions.ts"
 import { getProjectRow } from "./projects.ts"
 import { findReplay } from "./receipts.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { changeSettings, settingsIn } from "./settings.ts"
-import { saveUser, type User, userView } from "./user-rows.ts"
+import { getUser, saveUser, type User, userView } from "./user-rows.ts"
 
 /** What a user can change, with what their settings mean in the active workspace. */
 const fieldsOf = (ctx: Ctx, user: User) => ({ ...userView(user), ...settingsIn(ctx.workspaceId, user.settings) })
@@ -22,14 +20,6 @@ const meView = (ctx: Ctx, user: User): MeView => ({
   avatarUrl: avatarUrl(user.id, user.name),
   workspace: { id: ctx.workspaceId, role: ctx.actor.role },
 })
-
-async function getUser(ctx: Ctx): Promise<User> {
-  const { sql: db, tables } = ctx.db
-  const { users } = tables
-  const [[user]] = await ctx.db.read(db.select().from(users).where(eq(users.id, ctx.actor.userId)))
-  if (!user) throw notFound("user")
-  return user
-}
 
 export async function getMe(ctx: Ctx): Promise<MeView> {
   return meView(ctx, await getUser(ctx))
@@ -65,7 +55,7 @@ export async function updateMe(ctx: Ctx, patch: Patch, expected: Expected): Prom
     accepted &&= [after.revision]
 
     const view = meView(ctx, after)
-    const member = await findMyself(ctx)
+    const [[member]] = await ctx.db.read(selectMyself(ctx))
     if (member && member.name !== name) await renameMember(ctx, member, name, view)
     else await commitNothing(ctx, "profile:write", { kind: "changed", body: view })
     return view
@@ -80,18 +70,6 @@ async function expectProject(ctx: Ctx, projectId: string): Promise<void> {
     if (!(error instanceof DomainError && error.code === "not_found")) throw error
     throw invalid({ pointer: "/defaultProjectId", detail: "There is no such project in the active workspace" })
   }
-}
-
-async function findMyself(ctx: Ctx): Promise<Row<"members"> | undefined> {
-  const { sql: db, tables } = ctx.db
-  const { members } = tables
-  const [[member]] = await ctx.db.read(
-    db
-      .select()
-      .from(members)
-      .where(and(eq(members.workspaceId, ctx.workspaceId), eq(members.userId, ctx.actor.userId))),
-  )
-  return member
 }
 
 /** Throws CommitRefused when another change of the user was faster. */

@@ -1,11 +1,12 @@
-import { and, eq, sql } from "drizzle-orm"
+import { and, eq, isNull, sql } from "drizzle-orm"
 import type { MemberView } from "../contracts/members.ts"
 import type { Statement } from "../db/sql.ts"
 import type { Row } from "../db/tables.ts"
 import { avatarUrl } from "../lib/avatar.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
-import { commit, type DomainChange } from "./events.ts"
+import { asRace, commit, type DomainChange } from "./events.ts"
+import type { Permission } from "./permissions.ts"
 
 // How a member stands in the database and in the log.
 
@@ -20,6 +21,15 @@ export const memberView = ({ userId, name, role, revision, createdAt, updatedAt 
   createdAt: rfc3339(createdAt),
   updatedAt: rfc3339(updatedAt),
 })
+
+/** The actor's row as a member. */
+export function selectMyself({ db, workspaceId, actor }: Ctx) {
+  const { members } = db.tables
+  return db.sql
+    .select()
+    .from(members)
+    .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId), isNull(members.removedAt)))
+}
 
 /** Gives a member another name in their workspace. */
 export async function renameMember(
@@ -72,3 +82,11 @@ export const changeOfMember = (
   projectId: null,
   data,
 })
+
+type Mine = { permission: Permission; about: string; at: number; row: Statement; change: DomainChange }
+
+/** Commits a row that is the actor's alone. That it is there already is the work of the same person a moment ago. */
+export async function commitMine(ctx: Ctx, me: Member, { row, change, ...work }: Mine): Promise<void> {
+  const rows = [replaceMember(ctx, me, {}), row]
+  await asRace(commit(ctx, { ...work, rows, changes: [change], answer: { kind: "empty" } }))
+}

@@ -41,7 +41,7 @@ export async function listMembers(
   return { data: page.rows.map(memberView), next: page.next, seq: head?.seq ?? 0 }
 }
 
-/** A member, and whether the workspace has an owner beside them. */
+/** A member, removed or not, and whether the workspace has an owner beside them. */
 async function getMember(ctx: Ctx, userId: string): Promise<Member & { isOnlyOwner: boolean }> {
   if (!idPattern("user").test(userId)) throw notFound("member")
   const { db, workspaceId } = ctx
@@ -50,7 +50,7 @@ async function getMember(ctx: Ctx, userId: string): Promise<Member & { isOnlyOwn
     db.sql
       .select()
       .from(members)
-      .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, userId), isNull(members.removedAt))),
+      .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, userId))),
     db.sql
       .select({ userId: members.userId })
       .from(members)
@@ -72,9 +72,11 @@ export async function changeRole(ctx: Ctx, userId: string, role: Role, expected:
   permit(ctx, "member:manage")
   return untilUncontested(async () => {
     const before = await getMember(ctx, userId)
+    if (before.removedAt !== null) throw notFound("member")
     expectRevision(expected, before.revision)
     const { isOnlyOwner, ...member } = before
-    const permission = permitOver(ctx, member, takesOwner(member.role, role) ? "workspace:own" : "member:manage")
+    const permission = takesOwner(member.role, role) ? "workspace:own" : "member:manage"
+    permitOver(ctx, member, permission)
     if (member.role === role) {
       await commitNothing(ctx, permission, { kind: "changed", body: memberView(member) })
       return memberView(member)
@@ -93,14 +95,9 @@ export async function changeRole(ctx: Ctx, userId: string, role: Role, expected:
   })
 }
 
-/**
- * Whether the actor may do this to that member, and what the commit is to ask. A commit sees rows as it leaves them:
- * about the actor's own row it asks nothing, because the revision that it was decided on has told.
- */
-function permitOver(ctx: Ctx, member: Member, permission: Permission): Permission {
-  const isSelf = member.userId === ctx.actor.userId
-  permit(isSelf ? { actor: { ...ctx.actor, role: member.role } } : ctx, permission)
-  return isSelf ? "profile:write" : permission
+/** Whether the actor may do this to that member. Of themselves the row tells more than their token. */
+function permitOver({ actor }: Ctx, { userId, role }: Member, permission: Permission): void {
+  permit({ actor: userId === actor.userId ? { ...actor, role } : actor }, permission)
 }
 
 const takesOwner = (...roles: Role[]) => roles.includes("owner")
@@ -128,8 +125,14 @@ export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
   permit(ctx, isLeaving ? "profile:write" : "member:manage")
   await untilUncontested(async () => {
     const { isOnlyOwner, ...member } = await getMember(ctx, userId)
+    if (member.removedAt !== null) {
+      // It may have been cut off before the directory knew.
+      await forgetMembership(ctx, userId)
+      throw notFound("member")
+    }
     const needed = takesOwner(member.role) ? "workspace:own" : "member:manage"
-    const permission = permitOver(ctx, member, isLeaving ? "profile:write" : needed)
+    const permission = isLeaving ? "profile:write" : needed
+    permitOver(ctx, member, permission)
     if (isOnlyOwner) throw lastOwner()
     const at = ctx.now()
     const { projectMembers } = ctx.db.tables
@@ -147,7 +150,6 @@ export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
         changeOfMember(member, "member.removed", { before: { name: member.name, role: member.role }, after: null }),
       ],
       answer: { kind: "empty" },
-      isLeaving,
     })
   })
   await forgetMembership(ctx, userId)
@@ -191,7 +193,7 @@ export async function transferOwnership(ctx: Ctx, userId: string): Promise<Membe
     const at = ctx.now()
     const after: Member = { ...heir, role: "owner", updatedAt: at, revision: heir.revision + 1 }
     await commit(ctx, {
-      permission: "profile:write",
+      permission: "workspace:own",
       at,
       rows: [
         replaceMember(ctx, heir, { role: "owner", updatedAt: at }),

@@ -30,10 +30,13 @@ export function nameToProject({ db, workspaceId }: Ctx, row: Omit<NewRow<"projec
 export function manageMyself(ctx: Ctx, projectId: string, at: number): Statement[] {
   const { userId } = ctx.actor
   return [
-    ctx.db.sql.delete(ctx.db.tables.projectMembers).where(isNamed(ctx, projectId, userId)),
+    unname(ctx, projectId, userId),
     nameToProject(ctx, { projectId, userId, level: levels.manage, createdAt: at }),
   ]
 }
+
+const unname = (ctx: Ctx, projectId: string, userId: string) =>
+  ctx.db.sql.delete(ctx.db.tables.projectMembers).where(isNamed(ctx, projectId, userId))
 
 const levelName = (level: number): Level => levelNames[level - 1] ?? "view"
 
@@ -131,7 +134,6 @@ export async function nameMember(
       await commitNothing(ctx, "project:manage", answer)
       return view({ ...row, ...member })
     }
-    const { projectMembers } = ctx.db.tables
     const change: DomainChange = {
       type: named ? "project.member_updated" : "project.member_added",
       subject: "project",
@@ -150,12 +152,8 @@ export async function nameMember(
         at,
         rows: [
           replaceProject(ctx, project, { updatedAt: at }),
-          named
-            ? ctx.db.sql
-                .update(projectMembers)
-                .set({ level: row.level })
-                .where(isNamed(ctx, projectId, userId))
-            : nameToProject(ctx, row),
+          ...(named ? [unname(ctx, projectId, userId)] : []),
+          nameToProject(ctx, row),
         ],
         changes: [change],
         answer,
@@ -169,8 +167,8 @@ export async function nameMember(
 /** Takes a name off a project; whoever manages it may, and everybody may take off their own. */
 export async function unnameMember(ctx: Ctx, projectId: string, userId: string): Promise<void> {
   await untilUncontested(async () => {
-    const isSelf = userId === ctx.actor.userId
-    const project = await getProjectRow(ctx, projectId, isSelf ? "project:read" : "project:manage")
+    const permission = userId === ctx.actor.userId ? "project:read" : "project:manage"
+    const project = await getProjectRow(ctx, projectId, permission)
     const { named } = await findNamed(ctx, projectId, userId)
     if (!named) throw notFound("member of this project")
     const at = ctx.now()
@@ -183,13 +181,9 @@ export async function unnameMember(ctx: Ctx, projectId: string, userId: string):
       data: { before: { userId, level: levelName(named.level) }, after: null },
     }
     await commit(ctx, {
-      // A commit sees rows as it leaves them, and whoever takes off their own name may see the project no more.
-      permission: isSelf ? "profile:write" : "project:manage",
+      permission,
       at,
-      rows: [
-        replaceProject(ctx, project, { updatedAt: at }),
-        ctx.db.sql.delete(ctx.db.tables.projectMembers).where(isNamed(ctx, projectId, userId)),
-      ],
+      rows: [replaceProject(ctx, project, { updatedAt: at }), unname(ctx, projectId, userId)],
       changes: [change],
       answer: { kind: "empty" },
     })

@@ -9,7 +9,7 @@ import { rfc3339 } from "../lib/time.ts"
 import { expectAccess, namedLevel, type Visibility } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
-import { commit, commitNothing, type DomainChange, difference, explainRole, untilUncontested } from "./events.ts"
+import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { manageMyself, nameToProject } from "./project-members.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
@@ -100,10 +100,6 @@ export async function createProject(
     return projectView({ ...draft, key: subjects[0]?.key ?? "" })
   } catch (error) {
     if (error instanceof CommitRefused && error.refusal.reason === "not_null") {
-      // Nobody but a member can be named to it as one who manages it: the actor was removed, or made a guest.
-      if (error.refusal.table !== "projects") {
-        throw await explainRole(ctx, { permission: "project:create", at, changes: [] }, error)
-      }
       const errors = [{ pointer: "/key", detail: "belongs to another project of this workspace" }]
       throw new DomainError("conflict", `The key ${key} is taken`, { errors, cause: error })
     }

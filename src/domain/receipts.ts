@@ -5,7 +5,7 @@ import type { Ctx, Idempotency } from "./ctx.ts"
 import { DomainError, invalid } from "./errors.ts"
 
 /** The answer that a request with this key was given, ready to be given again. */
-export type Replay = { kind: Exclude<Answer, "secret">; body: Record<string, unknown> | null }
+export type Replay = { kind: Exclude<Answer, "secret" | "moved">; body: Record<string, unknown> | null }
 
 /**
  * Null when the key has not been used. Throws `invalid_input` when it was used for another request, and `already_done`
@@ -33,7 +33,7 @@ export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): P
   }
   const kind = receipt.answer
   if (kind === "secret") throw alreadyDone(String(receipt.body?.["id"]))
-  if (kind !== "created" && kind !== "created_many" && receipt.body?.["key"] !== "") return { kind, body: receipt.body }
+  if (kind === "made" || kind === "changed" || kind === "empty") return { kind, body: receipt.body }
 
   // What was created is told by its events: the log has it anyway, so the receipt does not keep it a second time.
   const [created] = await ctx.db.read(
@@ -44,7 +44,7 @@ export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): P
       .orderBy(asc(events.seq)),
   )
   // What was moved got its key in the commit, as what was created did.
-  if (kind === "changed") return { kind, body: { ...receipt.body, key: created[0]?.key } }
+  if (kind === "moved") return { kind: "changed", body: { ...receipt.body, key: created[0]?.key } }
   const views = created.map(({ key: subjectKey, data }) => {
     const { id, ...rest } = data.after ?? {}
     return { id, ...(subjectKey !== null && { key: subjectKey }), ...rest }

@@ -37,7 +37,7 @@ export async function listRelations(
         status: sql<Task["status"]>`t.status`.as("status"),
       })
       .from(
-        sql`${relations} relation ${db.joinInOrder} ${tasks} t on t.workspace_id = ${workspaceId} and t.id = relation.id`,
+        sql`${relations} relation ${db.joinEach(tasks, "t", sql`t.workspace_id = ${workspaceId} and t.id = relation.id`)}`,
       )
       .where(
         sql`t.deleted_at is null and (select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = t.project_id and p.deleted_at is null ${andVisible(ctx)}) is not null`,

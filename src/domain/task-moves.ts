@@ -50,11 +50,11 @@ export async function moveTask(ctx: Ctx, idOrKey: string, projectId: string, exp
         at,
         rows: moveRows(ctx, task, moved, { projectId, at }),
         changes: moved.map((each) => taskMoved(each, task, projectId)),
-        answer: { kind: "changed", body: taskView(after) },
+        answer: { kind: "moved", body: taskView(after) },
       })
       return taskView({ ...after, key: subjects.find(({ id }) => id === task.id)?.key ?? "" })
     } catch (error) {
-      await explainMove(ctx, error, moved, projectId)
+      await explainMove(ctx, error, { task, moved, projectId })
       throw error
     }
   })
@@ -68,7 +68,7 @@ function selectBelow(ctx: Ctx, idOrKey: string) {
   const below = sql`with recursive down (id, key, revision) as (
     select x.id, x.key, x.revision from ${tasks} x where x.workspace_id = ${workspaceId} and x.parent_id = (select q.id from ${root} q) and x.deleted_at is null
     union
-    select y.id, y.key, y.revision from down ${db.joinInOrder} ${tasks} y on y.workspace_id = ${workspaceId} and y.parent_id = down.id and y.deleted_at is null
+    select y.id, y.key, y.revision from down ${db.joinEach(tasks, "y", sql`y.workspace_id = ${workspaceId} and y.parent_id = down.id and y.deleted_at is null`)}
   ) select down.id, down.key, down.revision from down limit ${mostBelow + 1}`
   return db.sql
     .select({
@@ -167,8 +167,13 @@ function taskMoved({ id, key, revision }: Moved, task: Task, projectId: string):
 }
 
 /** Throws what the caller can mend, or that it was a race. */
-async function explainMove(ctx: Ctx, error: unknown, moved: Moved[], projectId: string): Promise<void> {
-  if (error instanceof ProjectHidden && error.projectIds.has(projectId)) throw noTarget()
+async function explainMove(
+  ctx: Ctx,
+  error: unknown,
+  { task, moved, projectId }: { task: Task; moved: Moved[]; projectId: string },
+): Promise<void> {
+  const hidden = error instanceof ProjectHidden ? error.projectIds : new Set()
+  if (hidden.has(projectId) && !hidden.has(task.projectId)) throw noTarget()
   if (!(error instanceof CommitRefused)) return
   const { reason } = error.refusal
   // The project was deleted in the same moment, or a key was taken by a move that went before.

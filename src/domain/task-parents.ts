@@ -15,7 +15,7 @@ function upFrom({ db, workspaceId }: Ctx, id: string): SQL {
   return sql`with recursive up (id, parent_id, depth) as (
     select x.id, x.parent_id, 1 from ${tasks} x where x.workspace_id = ${workspaceId} and x.id = ${id}
     union all
-    select y.id, y.parent_id, up.depth + 1 from up ${db.joinInOrder} ${tasks} y on y.workspace_id = ${workspaceId} and y.id = up.parent_id where up.depth < ${deepest}
+    select y.id, y.parent_id, up.depth + 1 from up ${db.joinEach(tasks, "y", sql`y.workspace_id = ${workspaceId} and y.id = up.parent_id`)} where up.depth < ${deepest}
   ) select up.id, up.depth from up`
 }
 

@@ -3,6 +3,7 @@ import { type RelationKind, type RelationView, relationKinds } from "../contract
 import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Row } from "../db/tables.ts"
+import { andVisible } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, invalid, notFound } from "./errors.ts"
 import { commit, commitNothing, untilUncontested } from "./events.ts"
@@ -171,13 +172,22 @@ function relationNumber({ db, workspaceId }: Ctx, id: string, n: number): SQL {
   return sql`select 1 from (${from} union all ${to}) relation limit 1 offset ${n - 1}`
 }
 
-/** Finds a way from the task that is to be blocked to the one that is to block it, or that there is too much to follow. */
-function wayBack({ db, workspaceId }: Ctx, { taskId, otherId }: Relation): SQL {
-  const { taskRelations } = db.tables
+/**
+ * Finds a way from the task that is to be blocked to the one that is to block it, or that there is too much to follow.
+ * `andSeen`: what of projects `p` the way may lead through.
+ */
+function wayBack({ db: { joinEach, tables }, workspaceId }: Ctx, { taskId, otherId }: Relation, andSeen = sql``): SQL {
+  const { projects, taskRelations, tasks } = tables
+  const isLive = sql`(select 1 from ${tasks} t join ${projects} p on p.workspace_id = ${workspaceId} and p.id = t.project_id where t.workspace_id = ${workspaceId} and t.id = down.id and t.deleted_at is null and p.deleted_at is null ${andSeen}) is not null`
+  const next = joinEach(
+    taskRelations,
+    "r",
+    sql`r.workspace_id = ${workspaceId} and r.task_id = down.id and r.kind = 'blocks'`,
+  )
   const blocked = sql`with recursive down (id) as (
     select r.other_id from ${taskRelations} r where r.workspace_id = ${workspaceId} and r.task_id = ${otherId} and r.kind = 'blocks'
     union
-    select r.other_id from down ${db.joinInOrder} ${taskRelations} r on r.workspace_id = ${workspaceId} and r.task_id = down.id and r.kind = 'blocks'
+    select r.other_id from down ${next} where ${isLive}
   ) select down.id from down limit ${farthest}`
   return sql`select 1 from (select w.id from (${blocked}) w union all select ${taskId} from (${blocked} offset ${farthest - 1}) beyond) way where way.id = ${taskId} limit 1`
 }
@@ -188,13 +198,19 @@ async function explainRelation(ctx: Ctx, { refusal, cause }: CommitRefused, rela
   if (refusal.reason !== "not_null") return
   const found = (query: SQL) => ctx.db.sql.select({ one: sql<number>`found.one`.as("one") }).from(sql`(${query}) found`)
   const one = (query: SQL) => found(sql`select 1 as one from (${query}) inside`)
-  const [back, full, otherFull] = await ctx.db.read(
+  const [back, seenBack, full, otherFull] = await ctx.db.read(
     one(wayBack(ctx, relation)),
+    one(wayBack(ctx, relation, andVisible(ctx))),
     one(relationNumber(ctx, relation.taskId, mostRelations)),
     one(relationNumber(ctx, relation.otherId, mostRelations)),
   )
   if (relation.kind === "blocks" && back.length > 0) {
-    throw new DomainError("conflict", "These tasks would block each other, directly or through others", { cause })
+    // Nobody is told of what blocks what where they do not see.
+    const isSeen = seenBack.length > 0
+    const detail = isSeen
+      ? "These tasks would block each other, directly or through others"
+      : "This task cannot block it"
+    throw new DomainError("conflict", detail, { cause })
   }
   if (full.length + otherFull.length > 0) {
     throw new DomainError("conflict", `A task has at most ${mostRelations} relations`, { cause })

@@ -1,4 +1,4 @@
-import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
+import { and, eq, isNull, or, type SQL, sql } from "drizzle-orm"
 import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "../contracts/tasks.ts"
 import { CommitRefused } from "../db/commit.ts"
 import { idPattern } from "../lib/ids.ts"
@@ -140,6 +140,8 @@ function change(
     expectRevision(expected, before.revision)
     const patch = decide(before)
     const after = applyPatch(before, patch, ctx.now())
+    // By role and level it is included; a key may have been given the one and not the other.
+    if (changeType(before, after) !== "task.updated") permit(ctx, "task:close")
     const data = difference(taskView(before), taskView(after))
     if (Object.keys(data.after).length === 0) {
       await commitNothing(ctx, permission, { kind: "changed", body: taskView(before) })
@@ -222,11 +224,18 @@ export async function deleteTask(ctx: Ctx, idOrKey: string, expected: Expected):
         replaceTask(ctx, before, after),
         ...replaceAssignees(ctx, before, after),
         ...replaceLabels(ctx, before, after),
+        forgetRelations(ctx, before.id),
       ],
       changes: [changeOfTask(before, "task.deleted", { before: taskView(before), after: null })],
       answer: { kind: "empty" },
     })
   })
+}
+
+/** Whatever a deleted task blocked is free, and nobody could end the relation any more. */
+function forgetRelations({ db, workspaceId }: Ctx, id: string) {
+  const { taskRelations: r } = db.tables
+  return db.sql.delete(r).where(and(eq(r.workspaceId, workspaceId), or(eq(r.taskId, id), eq(r.otherId, id))))
 }
 
 export const changeOfTask = (before: Task, type: EventType, data: DomainChange["data"]): DomainChange => ({

@@ -5,7 +5,8 @@ import { DbError } from "../db/errors.ts"
 import type { Statement } from "../db/sql.ts"
 import type { Row } from "../db/tables.ts"
 import { rfc3339 } from "../lib/time.ts"
-import type { Base } from "./ctx.ts"
+import type { Base, Ctx } from "./ctx.ts"
+import { notFound } from "./errors.ts"
 
 export type User = Row<"users">
 
@@ -13,6 +14,13 @@ export function userView(user: User): UserView {
   const { id, email, name, timeZone, revision } = user
   const times = { createdAt: rfc3339(user.createdAt), updatedAt: rfc3339(user.updatedAt) }
   return { id, email, emailVerified: user.emailVerifiedAt !== null, name, timeZone, revision, ...times }
+}
+
+export async function getUser({ db, actor }: Ctx): Promise<User> {
+  const { users } = db.tables
+  const [[user]] = await db.read(db.sql.select().from(users).where(eq(users.id, actor.userId)))
+  if (!user) throw notFound("user")
+  return user
 }
 
 /** A user, and the hash of the password that is theirs by now. */

@@ -1,5 +1,5 @@
-import { and, asc, eq } from "drizzle-orm"
-import type { ListedWorkspaceView } from "../contracts/workspaces.ts"
+import { and, asc, eq, gt, isNull, or } from "drizzle-orm"
+import type { ListedWorkspaceView, WorkspaceQueryInput } from "../contracts/workspaces.ts"
 import type { Row } from "../db/tables.ts"
 import { idPattern } from "../lib/ids.ts"
 import type { Role } from "../lib/roles.ts"
@@ -8,6 +8,7 @@ import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
 import { workspaceView } from "./founding.ts"
+import { cutRows, parseCursor, placeOfId } from "./lists.ts"
 import { permit, permitSession } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
@@ -18,13 +19,16 @@ export const deletionGrace = 30 * day
 
 // ---- mine ----
 
-// Somebody who is in more than this is served by search, not by a menu.
-const listedAtMost = 200
-
 /** The workspaces that the actor belongs to, the deleted ones among them as long as they can be restored. */
-export async function listWorkspaces(ctx: Ctx): Promise<ListedWorkspaceView[]> {
+export async function listWorkspaces(
+  ctx: Ctx,
+  { limit, cursor }: WorkspaceQueryInput,
+): Promise<{ data: ListedWorkspaceView[]; next: string | null }> {
   permitSession(ctx.actor)
   const { db, actor } = ctx
+  const list = `${actor.userId} workspaces`
+  const place = parseCursor(list, "string", cursor)
+  const since = ctx.now() - deletionGrace
   const { workspaces, memberships } = db.tables
   const [rows] = await db.read(
     db.sql
@@ -37,19 +41,24 @@ export async function listWorkspaces(ctx: Ctx): Promise<ListedWorkspaceView[]> {
       })
       .from(memberships)
       .innerJoin(workspaces, eq(workspaces.id, memberships.workspaceId))
-      .where(eq(memberships.userId, actor.userId))
+      .where(
+        and(
+          eq(memberships.userId, actor.userId),
+          place ? gt(memberships.workspaceId, place.id) : undefined,
+          or(isNull(workspaces.deletedAt), gt(workspaces.deletedAt, since)),
+        ),
+      )
       .orderBy(asc(memberships.workspaceId))
-      .limit(listedAtMost),
+      .limit(limit + 1),
   )
-  const since = ctx.now() - deletionGrace
-  return rows
-    .filter(({ deletedAt }) => deletedAt === null || deletedAt > since)
-    .map(({ joinedAt, deletedAt, ...workspace }) => ({
-      ...workspaceView(workspace),
-      isActive: workspace.id === ctx.workspaceId,
-      joinedAt: rfc3339(joinedAt),
-      deletedAt: rfc3339OrNull(deletedAt),
-    }))
+  const page = cutRows(rows, limit, list, ({ id }) => placeOfId(id))
+  const data = page.rows.map(({ joinedAt, deletedAt, ...workspace }) => ({
+    ...workspaceView(workspace),
+    isActive: workspace.id === ctx.workspaceId,
+    joinedAt: rfc3339(joinedAt),
+    deletedAt: rfc3339OrNull(deletedAt),
+  }))
+  return { data, next: page.next }
 }
 
 // ---- rename, delete, restore ----
@@ -140,10 +149,14 @@ export async function renameWorkspace(
 export async function deleteWorkspace(ctx: Ctx, workspaceId: string, expected: Expected): Promise<void> {
   permit(ctx, "workspace:own")
   mustBeActive(ctx, workspaceId)
-  await untilUncontested(async () => {
+  const deletedAt = await untilUncontested(async () => {
     const before = await getProfile(ctx)
+    if (before.deletedAt !== null) {
+      // It may have been cut off before the directory knew.
+      await markDeleted(ctx, before.deletedAt)
+      throw notFound("workspace")
+    }
     expectRevision(expected, before.revision)
-    if (before.deletedAt !== null) throw notFound("workspace")
     const at = ctx.now()
     await commit(ctx, {
       permission: "workspace:own",
@@ -151,13 +164,17 @@ export async function deleteWorkspace(ctx: Ctx, workspaceId: string, expected: E
       rows: [replaceProfile(ctx, before, { deletedAt: at, updatedAt: at })],
       changes: [changeOfProfile(before, "workspace.deleted", { before: { name: before.name }, after: null })],
       answer: { kind: "empty" },
-      isDespiteDeletion: true,
     })
+    return at
   })
-  await markDeleted(ctx, ctx.now())
+  await markDeleted(ctx, deletedAt)
 }
 
-async function markDeleted({ db, workspaceId }: Ctx, deletedAt: number | null): Promise<void> {
+/** Tells the directory since when a workspace is deleted; null for one that is not. */
+export async function markDeleted(
+  { db, workspaceId }: Pick<Ctx, "db" | "workspaceId">,
+  deletedAt: number | null,
+): Promise<void> {
   const { workspaces } = db.tables
   await db.write(db.sql.update(workspaces).set({ deletedAt }).where(eq(workspaces.id, workspaceId)))
 }

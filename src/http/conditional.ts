@@ -5,16 +5,25 @@ import type { Expected } from "../domain/revisions.ts"
 import { fnv1a } from "../lib/hash.ts"
 import type { AppEnv } from "./context.ts"
 
-// ETags: `"<revision>"` for a row, `"<revision>.<hash>"` for a task with labels, which change without its revision when
-// one is merged or deleted, `"<revision>.<seq>.<hash>"` for what depends on more than the row, and
+// ETags: `"<revision>"` for a row, `"<revision>.<hash>"` for one that shows what changes without its revision (a task's
+// labels, one's own role), `"<revision>.<seq>.<hash>"` for what depends on more than the row, and
 // `"0.<seq>.<hash>"` for lists. If-Match looks at what stands before the first dot. The CDN makes ETags weak when it
 // compresses, so `W/` means nothing here.
 
-type Tagged = { revision: number; seq?: number | null; labelIds?: string[] | undefined }
+type Tagged = {
+  revision: number
+  seq?: number | null
+  // What a task and a user show that is not of their row.
+  labelIds?: string[] | undefined
+  workspace?: { id: string; role: string }
+  defaultProjectId?: string | null
+}
 
 /** The ETag of a row that everybody sees the same. */
-export const tagOfRow = ({ revision, labelIds = [] }: Tagged): string =>
-  labelIds.length > 0 ? `"${revision}.${fnv1a(labelIds.join(" "))}"` : `"${revision}"`
+export function tagOfRow({ revision, labelIds = [], workspace, defaultProjectId = null }: Tagged): string {
+  const others = workspace ? [workspace.id, workspace.role, defaultProjectId] : labelIds
+  return others.length > 0 ? `"${revision}.${fnv1a(others.join(" "))}"` : `"${revision}"`
+}
 
 /** The hash tells apart what one URL shows to different viewers, and the projections of one row. */
 function etagOf(c: Context<AppEnv>, tag: Tagged): string {

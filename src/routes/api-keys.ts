@@ -25,7 +25,7 @@ apiKeyRoutes.post(
   }),
   body(NewApiKey),
   async (c) => {
-    const key = await apiKeys.createApiKey(c.var.ctx, c.req.valid("json"))
+    const key = await apiKeys.createApiKey(c.var.ctx, c.var.instance.sessions, c.req.valid("json"))
     c.header("cache-control", "no-store")
     return created(c, key)
   },

@@ -3,10 +3,11 @@ import { Workspace } from "../contracts/auth.ts"
 import { Member, MemberPage, MemberPatch, MemberPath, MemberQuery, NewOwner } from "../contracts/members.ts"
 import {
   NewWorkspace,
-  WorkspaceList,
+  WorkspacePage,
   WorkspacePatch,
   WorkspacePath,
   WorkspaceProfile,
+  WorkspaceQuery,
 } from "../contracts/workspaces.ts"
 import { createWorkspace } from "../domain/founding.ts"
 import * as members from "../domain/members.ts"
@@ -18,9 +19,9 @@ import { page } from "../http/pagination.ts"
 
 export const workspaceRoutes = new Hono<AppEnv>()
 
-workspaceRoutes.get("/workspaces", operation("List my workspaces", WorkspaceList), async (c) => {
+workspaceRoutes.get("/workspaces", operation("List my workspaces", WorkspacePage), query(WorkspaceQuery), async (c) => {
   c.header("cache-control", "private, no-cache")
-  return c.json({ data: await workspaces.listWorkspaces(c.var.ctx) })
+  return c.json(await workspaces.listWorkspaces(c.var.ctx, c.req.valid("query")))
 })
 
 workspaceRoutes.post(

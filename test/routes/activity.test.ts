@@ -299,6 +299,34 @@ describe("what a feed and the log tell", () => {
   })
 })
 
+describe("a relation to a task that somebody does not see", () => {
+  it("is told without naming that task, begun and ended, until they see it", async () => {
+    const owner = await newCaller()
+    const member = await joined(owner, "member")
+    const hidden = await newProject(owner, { visibility: "private" })
+    const [open, other] = [await newTask(owner), await newTask(owner, { projectId: hidden.id })]
+    const relation = `${api}/tasks/${open.id}/relations/blocks/${other.id}`
+    await owner.put(relation)
+    await owner.delete(relation)
+    const toldTo = async (person: Caller) => [
+      ...(await wholeFeed(person, "activity")),
+      ...(await wholeFeed(person, `tasks/${open.id}/activity`)),
+      ...(await wholeFeed(person, `projects/${open.projectId}/activity`)),
+      ...(await wholeLog(person)),
+    ]
+    const others = async (person: Caller) => JSON.stringify(await toldTo(person)).split(other.id).length - 1
+    expect(await others(member)).toBe(0)
+    expect((await wholeFeed(member, `tasks/${open.id}/activity`)).slice(0, 2)).toMatchObject([
+      { type: "task.unrelated", changes: [{ field: "kind", from: "blocks", to: null }] },
+      { type: "task.related", changes: [{ field: "kind", from: null, to: "blocks" }] },
+    ])
+    await owner.put(`${api}/projects/${hidden.id}/members/${member.userId}`, { level: "view" })
+    // Twice in each of the four, and as what was created in the two that are not of the open task's alone.
+    expect(await others(member)).toBe(await others(owner))
+    expect(await others(owner)).toBeGreaterThanOrEqual(8)
+  })
+})
+
 describe("what happened before something was moved", () => {
   /** A task that was moved from where only the owner looks to where everybody does. */
   const setUp = async () => {

@@ -306,6 +306,25 @@ describe("DELETE /comments/:commentId", () => {
     }
   })
 
+  it("takes the text out of the log, and of what a repeat of its creation is told", async () => {
+    const task = await newTask(ada)
+    const headers = { "idempotency-key": crypto.randomUUID() }
+    const comment = await commentIn(await say(ada, task, "first secret", headers))
+    await ada.patch(of(comment), { body: "second secret" })
+    await newComment(ada, task, "no secret")
+    await ada.delete(of(comment))
+    const feed = await (await ada.get(`/api/v1/tasks/${task.id}/activity`)).text()
+    const log = JSON.stringify(await eventsOf(ada))
+    for (const told of [feed, log, JSON.stringify(await rowsOf("select data from events"))]) {
+      expect(told).not.toMatch(/first secret|second secret/)
+    }
+    expect(log).toContain("no secret")
+    expect(await historyOf(ada, comment.id)).toEqual(["comment.created", "comment.updated", "comment.deleted"])
+    const again = await say(ada, task, "first secret", headers)
+    expect(again.headers.get("idempotency-replayed")).toBe("true")
+    expect(await commentIn(again)).toMatchObject({ id: comment.id, body: "", revision: 1 })
+  })
+
   it("is for the author and whoever manages the project, and for nobody else", async () => {
     const project = await newProject(bob)
     const task = await newTask(ada, { projectId: project.id })

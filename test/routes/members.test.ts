@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { Member, MemberPage } from "../../src/contracts/members.ts"
+import { openApp } from "../support/app.ts"
 import {
   type Caller,
   costOf,
@@ -15,6 +16,7 @@ import {
   taskIn,
 } from "../support/caller.ts"
 import { rowsOf } from "../support/database.ts"
+import { between } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
 
 const memberIn = async (answer: Response) => Member.parse(await answer.json())
@@ -190,6 +192,24 @@ describe("DELETE /members/:userId", () => {
         ada.workspaceId,
       ),
     ).toEqual([])
+  })
+
+  it("cut off before the directory knew is completed by its repeat", async () => {
+    const ada = await newCaller()
+    const eve = await joined(ada, "member", "Eve")
+    const cutOff = await openApp({
+      database: between((batch) =>
+        batch.sql.some((text) => text.startsWith('delete from "memberships"'))
+          ? Promise.reject(new Error("gone"))
+          : batch.run(),
+      ),
+    })
+    const listedBy = async () => (await (await eve.get("/api/v1/workspaces")).json()) as { data: { id: string }[] }
+    await problemIn(await ada.through(cutOff).delete(pathOf(eve)), 500)
+    expect((await listedBy()).data.map(({ id }) => id)).toContain(ada.workspaceId)
+    await problemIn(await refresh(eve), 401)
+    await problemIn(await ada.delete(pathOf(eve)), 404)
+    expect((await listedBy()).data.map(({ id }) => id)).not.toContain(ada.workspaceId)
   })
 
   it("keeps their name where they are named, and keeps them assigned until somebody changes it", async () => {

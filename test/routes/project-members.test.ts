@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { ProjectMember, ProjectMemberPage } from "../../src/contracts/projects.ts"
+import { openApp } from "../support/app.ts"
 import {
   type Caller,
   costOf,
@@ -12,6 +13,7 @@ import {
   projectIn,
 } from "../support/caller.ts"
 import { rowsOf } from "../support/database.ts"
+import { between, isCommit } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
 
 const pathOf = (projectId: string, { userId }: { userId: string }) => `/api/v1/projects/${projectId}/members/${userId}`
@@ -118,6 +120,57 @@ describe("PUT /projects/:projectId/members/:userId", () => {
       "/role",
     ])
   })
+
+  it("lets those who manage it lower themselves", async () => {
+    const { ada, eve, project } = await scene()
+    await ada.put(pathOf(project.id, eve), { level: "manage" })
+    expect(await namedIn(await eve.put(pathOf(project.id, eve), { level: "view" }))).toMatchObject({ level: "view" })
+    await problemIn(await eve.put(pathOf(project.id, eve), { level: "manage" }), 403)
+  })
+
+  it("gives who was demoted a moment ago no way to name themselves, nor to close a project around themselves", async () => {
+    const ada = await newCaller()
+    const [eve, bob] = [await joined(ada, "owner"), await joined(ada, "admin")]
+    const [hidden, open] = [await newProject(ada, { visibility: "private" }), await newProject(ada)]
+    for (const person of [eve, bob]) await ada.patch(`/api/v1/members/${person.userId}`, { role: "member" })
+    const events = await eventsOf(ada)
+    await problemIn(await eve.put(pathOf(hidden.id, eve), { level: "manage" }), 404)
+    await problemIn(await bob.put(pathOf(open.id, bob), { level: "manage" }), 403)
+    await problemIn(await bob.patch(`/api/v1/projects/${open.id}`, { visibility: "private" }), 403)
+    await problemIn(await eve.patch(`/api/v1/projects/${open.id}`, { visibility: "private" }), 403)
+    expect(await eventsOf(ada)).toEqual(events)
+    expect((await listed(ada, open.id)).data.map(({ userId }) => userId)).toEqual([ada.userId])
+  })
+
+  for (const [what, happen, expected] of [
+    ["made a guest", (ada: Caller, eve: Caller) => ada.patch(`/api/v1/members/${eve.userId}`, { role: "guest" }), 422],
+    ["removed", (ada: Caller, eve: Caller) => ada.delete(`/api/v1/members/${eve.userId}`), 404],
+  ] as const) {
+    for (const before of ["view", null] as const) {
+      it(`finds that they were ${what} in the same moment: ${before ?? "not named"} before`, async () => {
+        const { ada, eve, project } = await scene()
+        if (before) await ada.put(pathOf(project.id, eve), { level: before })
+        let isFirst = true
+        const app = await openApp({
+          database: between(async (batch) => {
+            if (isCommit(batch) && isFirst) {
+              isFirst = false
+              expect((await happen(ada, eve)).ok).toBe(true)
+            }
+            return batch.run()
+          }),
+        })
+        const answer = await ada.through(app).put(pathOf(project.id, eve), { level: "manage" })
+        await problemIn(answer, expected)
+        const rows = await rowsOf<{ level: number }>(
+          "select level from project_members where project_id = ? and user_id = ?",
+          project.id,
+          eve.userId,
+        )
+        expect(rows).toEqual(before && expected === 422 ? [{ level: 1 }] : [])
+      })
+    }
+  }
 
   it("by two at once leaves one name with one of the two levels", async () => {
     const { ada, eve, project } = await scene()

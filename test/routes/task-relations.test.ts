@@ -194,6 +194,48 @@ describe("relations across projects", () => {
     await problemIn(await relate(ada, a.id, "blocks", b.id), 404)
   })
 
+  it("end with a task that is deleted, and what it blocked in between is free", async () => {
+    const host = await newCaller()
+    const [a, x, b, other] = [await newTask(host), await newTask(host), await newTask(host), await newTask(host)]
+    for (const [from, to] of [
+      [a, x],
+      [x, b],
+    ] as const)
+      await relate(host, from.id, "blocks", to.id)
+    await relate(host, a.id, "relates", other.id)
+    await problemIn(await relate(host, b.id, "blocks", a.id), 409)
+    const answer = await host.delete(`/api/v1/tasks/${x.id}`)
+    expect(costOf(answer).trips).toBe(2)
+    expect(await rowsIn(host)).toHaveLength(1)
+    expect((await relate(host, b.id, "blocks", a.id)).status).toBe(200)
+  })
+
+  it("through a deleted project block nothing", async () => {
+    const host = await newCaller()
+    const project = await newProject(host)
+    const [a, x, b] = [await newTask(host), await newTask(host, { projectId: project.id }), await newTask(host)]
+    for (const [from, to] of [
+      [a, x],
+      [x, b],
+    ] as const)
+      await relate(host, from.id, "blocks", to.id)
+    await host.delete(`/api/v1/projects/${project.id}`)
+    expect((await relate(host, b.id, "blocks", a.id)).status).toBe(200)
+  })
+
+  it("close no ring through what somebody does not see, who is not told what is there", async () => {
+    const project = await newProject(ada, { visibility: "private" })
+    const [a, x, b] = [await newTask(ada), await newTask(ada, { projectId: project.id }), await newTask(ada)]
+    for (const [from, to] of [
+      [a, x],
+      [x, b],
+    ] as const)
+      await relate(ada, from.id, "blocks", to.id)
+    const [told, seen] = [ben, ada].map((person) => relate(person, b.id, "blocks", a.id))
+    expect((await problemIn(await (told as Promise<Response>), 409)).detail).toBe("This task cannot block it")
+    expect((await problemIn(await (seen as Promise<Response>), 409)).detail).toContain("through others")
+  })
+
   it("are not made with a task that is deleted in the same moment", async () => {
     const [a, b] = [await newTask(ada), await newTask(ada)]
     let isFirst = true

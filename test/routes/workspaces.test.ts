@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { SignedIn } from "../../src/contracts/auth.ts"
 import { Me } from "../../src/contracts/me.ts"
-import { WorkspaceList, WorkspaceProfile } from "../../src/contracts/workspaces.ts"
+import { WorkspacePage, WorkspaceProfile } from "../../src/contracts/workspaces.ts"
+import { day } from "../../src/lib/time.ts"
 import { openApp } from "../support/app.ts"
 import {
   type Caller,
@@ -33,7 +34,7 @@ const login = async ({ email, ...caller }: Caller) =>
   SignedIn.parse(await (await post({ email, ...caller }, "login", { email, password })).json())
 
 const meOf = async (caller: Caller) => Me.parse(await (await caller.get("/api/v1/me")).json())
-const mine = async (caller: Caller) => WorkspaceList.parse(await (await caller.get("/api/v1/workspaces")).json()).data
+const mine = async (caller: Caller) => WorkspacePage.parse(await (await caller.get("/api/v1/workspaces")).json()).data
 const profileIn = async (answer: Response) => WorkspaceProfile.parse(await answer.json())
 
 const found = async (caller: Caller, name: string, headers = {}) => {
@@ -144,6 +145,20 @@ describe("POST /workspaces", () => {
     expect(await mine(ada)).toHaveLength(2)
   })
 
+  it("without a key, cut off between directory and workspace, is complete for its founder as soon as they go there", async () => {
+    const ada = await newCaller()
+    const cutOff = await openApp({
+      database: between((batch) => (isCommit(batch) ? Promise.reject(new Error("gone")) : batch.run())),
+    })
+    await problemIn(await ada.through(cutOff).post("/api/v1/workspaces", { name: "Second" }), 500)
+    const second = (await mine(ada)).find(({ name }) => name === "Second")
+    const eve = await newCaller()
+    await problemIn(await post(eve, "switch", { workspaceId: second?.id ?? "" }, eve.accessToken), 422)
+    const there = await signedInTo({ ...ada, workspaceId: second?.id ?? "", inboxId: second?.inboxId ?? "" }, ada)
+    expect((await meOf(there)).workspace.role).toBe("owner")
+    expect((await newTask({ ...there, inboxId: second?.inboxId ?? "" })).key).toBe("INBOX-1")
+  })
+
   it("names the field of what is wrong", async () => {
     const ada = await newCaller()
     expect(await pointersIn(await ada.post("/api/v1/workspaces", { name: " ", color: 1 }))).toEqual(["/name", "/color"])
@@ -156,9 +171,23 @@ describe("GET /workspaces", () => {
     const eve = await joined(ada)
     const answer = await eve.get("/api/v1/workspaces")
     expect(costOf(answer).trips).toBe(1)
-    const listed = WorkspaceList.parse(await answer.json()).data
+    const listed = WorkspacePage.parse(await answer.json()).data
     expect(listed.filter(({ isActive }) => isActive).map(({ id }) => id)).toEqual([ada.workspaceId])
     expect(listed).toHaveLength(2)
+  })
+
+  it("comes in pages, without those whose time to be restored is over", async () => {
+    const ada = await newCaller()
+    const ids = [ada.workspaceId]
+    for (const name of ["Gone", "Second", "Third"]) ids.push((await found(ada, name)).id)
+    const long = Date.now() - 31 * day
+    await execute("update workspaces set deleted_at = ? where id = ?", long, ids[1])
+    const first = WorkspacePage.parse(await (await ada.get("/api/v1/workspaces?limit=2")).json())
+    const rest = WorkspacePage.parse(await (await ada.get(`/api/v1/workspaces?limit=2&cursor=${first.next}`)).json())
+    expect([...first.data, ...rest.data].map(({ id }) => id)).toEqual([ids[0], ids[2], ids[3]])
+    expect([first.data.length, rest.next]).toEqual([2, null])
+    expect(await pointersIn(await ada.get("/api/v1/workspaces?limit=0&cursor=x&name=y"))).toEqual(["?limit", "?name"])
+    expect(await pointersIn(await ada.get("/api/v1/workspaces?cursor=x"))).toEqual(["?cursor"])
   })
 })
 
@@ -200,6 +229,34 @@ describe("a workspace", () => {
 })
 
 describe("a deleted workspace", () => {
+  const cutOffBeforeDirectory = () =>
+    openApp({
+      database: between((batch) =>
+        batch.sql.some((text) => text.startsWith('update "workspaces"'))
+          ? Promise.reject(new Error("gone"))
+          : batch.run(),
+      ),
+    })
+  const deletedAt = async (caller: Caller, id: string) => (await mine(caller)).find((one) => one.id === id)?.deletedAt
+
+  it("of which the directory was not told is set right by the repeat", async () => {
+    const ada = await newCaller()
+    const path = `/api/v1/workspaces/${ada.workspaceId}`
+    await problemIn(await ada.through(await cutOffBeforeDirectory()).delete(path), 500)
+    expect(await deletedAt(ada, ada.workspaceId)).toBeNull()
+    await problemIn(await ada.delete(path), 404)
+    expect(await deletedAt(ada, ada.workspaceId)).not.toBeNull()
+    expect((await ada.put(`${path}/restoration`)).status).toBe(200)
+    expect(await deletedAt(ada, ada.workspaceId)).toBeNull()
+  })
+
+  it("of which the directory was not told is set right by whoever looks for it", async () => {
+    const ada = await newCaller()
+    await ada.through(await cutOffBeforeDirectory()).delete(`/api/v1/workspaces/${ada.workspaceId}`)
+    await problemIn(await post(ada, "refresh", { refreshToken: ada.refreshToken }), 401)
+    expect(await deletedAt(ada, ada.workspaceId)).not.toBeNull()
+  })
+
   it("takes nothing more, lets nobody refresh, and comes back as it was", async () => {
     const ada = await newCaller()
     const eve = await joined(ada, "admin")

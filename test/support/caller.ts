@@ -25,6 +25,8 @@ export type Caller = {
   delete(path: string, headers?: Headers): Promise<Response>
   /** The same person through another app: other faults, another clock. */
   through(app: TestApp): Caller
+  /** The same person with another token, or with an API key. */
+  as(token: string): Caller
 }
 
 export const password = "a long passphrase"
@@ -93,6 +95,7 @@ export function callerOf(
     patch: send("PATCH"),
     delete: (path, headers) => send("DELETE")(path, undefined, headers),
     through: (other) => callerOf(other, { user, workspace, accessToken, refreshToken, expiresIn: 600 }),
+    as: (token) => callerOf(app, { user, workspace, accessToken: token, refreshToken, expiresIn: 600 }),
   }
 }
 
