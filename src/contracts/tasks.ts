@@ -1,5 +1,5 @@
 import * as z from "zod"
-import { isPosition } from "../lib/positions.ts"
+import { isPosition, longestPosition } from "../lib/positions.ts"
 import {
   Cursor,
   calendarDate,
@@ -28,7 +28,7 @@ export const When = z
 
 const Position = z
   .string()
-  .max(255)
+  .max(longestPosition)
   .refine(isPosition, { error: "must be a fractional index" })
   .meta({ description: "Orders tasks by character code; made between two others by the fractional-indexing library" })
 
@@ -132,6 +132,22 @@ export const TaskPatch = z.strictObject({
 export type TaskPatchInput = z.output<typeof TaskPatch>
 
 export const TaskMove = z.strictObject({ projectId: id("project"), revision: Revision.optional() })
+
+const TaskName = z
+  .string()
+  .regex(/^(?:tsk_[0-9a-z]{26}|[A-Z][A-Z0-9]{1,15}-\d{1,15})$/, { error: "must be the id or the key of a task" })
+
+export const TaskPlace = z
+  .strictObject({
+    after: TaskName.optional().meta({ description: "A task of the same project, to stand right after it" }),
+    before: TaskName.optional().meta({ description: "A task of the same project, to stand right before it" }),
+    revision: Revision.optional(),
+  })
+  .refine(({ after, before }) => (after === undefined) !== (before === undefined), {
+    error: "takes either after or before",
+    path: ["after"],
+  })
+export type TaskPlaceInput = z.output<typeof TaskPlace>
 
 export const TaskPath = z.object({ idOrKey: z.string().meta({ description: "Id or key of a task" }) })
 

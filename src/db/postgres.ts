@@ -375,6 +375,7 @@ export const comments = pgTable(
     taskId: text("task_id").notNull(),
     body: text("body").notNull(),
     mentionIds: json("mention_ids").$type<string[]>().notNull(),
+    mentionCalls: json("mention_calls").$type<Record<string, string>>().notNull().default({}),
     revision: integer("revision").notNull(),
     createdBy: text("created_by").notNull(),
     createdAt: time("created_at").notNull(),

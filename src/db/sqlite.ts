@@ -384,6 +384,8 @@ export const comments = sqliteTable(
     body: text("body").notNull(),
     /** The members whom the text names. */
     mentionIds: text("mention_ids", { mode: "json" }).$type<string[]>().notNull(),
+    /** Whom the text means by which name: people are called something else later on. */
+    mentionCalls: text("mention_calls", { mode: "json" }).$type<Record<string, string>>().notNull().default({}),
     revision: integer("revision").notNull(),
     createdBy: text("created_by").notNull(),
     createdAt: time("created_at").notNull(),

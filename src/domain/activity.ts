@@ -9,7 +9,7 @@ import { notFound } from "./errors.ts"
 import type { EventType } from "./events.ts"
 import { cutPage, type Direction, examinedRows, formatCursor, orderBy, parseCursor } from "./lists.ts"
 import { permit } from "./permissions.ts"
-import { mustNameTask } from "./tasks.ts"
+import { mustNameTask } from "./task-lookup.ts"
 
 /** What concerns only those who manage the workspace's people: addresses, and who holds keys. */
 const ofManagers: EventType[] = [

@@ -58,6 +58,7 @@ export const commentSelection = perDialect((dialect) => {
     taskId: comments.taskId,
     body: comments.body,
     mentionIds: comments.mentionIds,
+    mentionCalls: comments.mentionCalls,
     revision: comments.revision,
     createdBy: comments.createdBy,
     createdAt: comments.createdAt,

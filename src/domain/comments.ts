@@ -23,7 +23,7 @@ import { candidatesFor, mentionedIn, mentionsIn, projectOfTask } from "./mention
 import { permit } from "./permissions.ts"
 import { renderedBytes, renderHtml } from "./rendering.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
-import { isHere, mustNameTask } from "./tasks.ts"
+import { isHere, mustNameTask } from "./task-lookup.ts"
 
 type Render = "html" | undefined
 
@@ -73,7 +73,7 @@ function renderable(comments: Comment[]): number {
 }
 
 const viewed = async (comment: Comment, render: Render): Promise<CommentView> =>
-  render ? { ...commentView(comment), html: await renderHtml(comment.body, comment.people) } : commentView(comment)
+  render ? { ...commentView(comment), html: await renderHtml(comment.body, comment) } : commentView(comment)
 
 export async function viewComment(
   ctx: Ctx,
@@ -107,7 +107,7 @@ export async function createComment(ctx: Ctx, idOrKey: string, body: string): Pr
       taskId: task.id,
       projectId: task.projectId,
       body,
-      mentionIds: mentionedIn(mentions, candidates.flat()),
+      ...mentionedIn(mentions, candidates.flat()),
       reactions: [],
       people: [],
       authorName: author?.name ?? "",
@@ -164,7 +164,7 @@ export async function updateComment(ctx: Ctx, id: string, body: string, expected
       return commentView(before)
     }
     const at = ctx.now()
-    const set = { body, mentionIds: mentionedIn(mentions, candidates.flat()), updatedAt: at, editedAt: at }
+    const set = { body, ...mentionedIn(mentions, candidates.flat()), updatedAt: at, editedAt: at }
     const after = commentView({ ...before, ...set, revision: before.revision + 1 })
     await commit(ctx, {
       permission: "comment:write",
@@ -202,7 +202,7 @@ export async function deleteComment(ctx: Ctx, id: string, expected: Expected): P
       permission,
       at,
       rows: [
-        replaceComment(ctx, before, { body: "", mentionIds: [], updatedAt: at, deletedAt: at }),
+        replaceComment(ctx, before, { body: "", mentionIds: [], mentionCalls: {}, updatedAt: at, deletedAt: at }),
         ctx.db.sql
           .delete(reactions)
           .where(and(eq(reactions.workspaceId, ctx.workspaceId), eq(reactions.commentId, before.id))),

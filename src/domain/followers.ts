@@ -5,8 +5,8 @@ import { noLongerMember, notFound } from "./errors.ts"
 import { commitNothing, untilUncontested } from "./events.ts"
 import { changeOfMember, commitMine, selectMyself } from "./member-rows.ts"
 import { permit } from "./permissions.ts"
+import { isHere, mustNameTask } from "./task-lookup.ts"
 import { isFollowed } from "./task-rows.ts"
-import { isHere, mustNameTask } from "./tasks.ts"
 
 // What somebody follows is theirs: it is a change of the member, not of the task, and nobody else is told.
 

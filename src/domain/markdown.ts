@@ -7,8 +7,8 @@ import sanitize, { type IFilterXSSOptions } from "xss"
 /** A person whom a text names: by id, with the name that the writer saw, or by a name. */
 export type Mention = { userId: string | null; name: string }
 
-/** Decides whose a mention is; null leaves it as text. */
-export type Resolve = (mention: Mention) => string | null
+/** Decides who is meant; null leaves the mention as text. */
+export type Resolve = (mention: Mention) => { id: string; name: string } | null
 
 const allowedLink = /^(?:https?:\/\/|mailto:)[^\s"'<>\\]+$/i
 const allowedImage = /^https:\/\/[^\s"'<>\\]+$/i
@@ -72,8 +72,9 @@ markdown.renderer.rules["mention"] = (tokens, index, _options, env) => {
   const { userId, name } = meta as Mention
   const resolve = env?.["resolve"] as Resolve | undefined
   const found = resolve?.({ userId, name }) ?? null
-  const text = markdown.utils.escapeHtml(userId === null ? content : `@${name}`)
-  return found === null ? text : `<span class="mention" data-user="${found}">${text}</span>`
+  // What stands beside an id is what the writer typed; whom it leads to is called by their own name.
+  const text = markdown.utils.escapeHtml(userId === null ? content : `@${found?.name ?? name}`)
+  return found === null ? text : `<span class="mention" data-user="${found.id}">${text}</span>`
 }
 
 type Attributes = Record<string, RegExp>

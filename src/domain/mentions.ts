@@ -5,7 +5,7 @@ import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import type { Mention } from "./markdown.ts"
 import { permit } from "./permissions.ts"
-import { isHere, mustNameTask } from "./tasks.ts"
+import { isHere, mustNameTask } from "./task-lookup.ts"
 
 // Whom a text names. By id, or by a name that one member alone has of those who see the task: names have no index of
 // their own, so they are looked for among 1,000 members; in a larger workspace it takes the id, which completion puts in.
@@ -55,14 +55,36 @@ export function candidatesFor(ctx: Ctx, projectId: SQL, mentions: Mention[]) {
   ]
 }
 
-/** The ids of those whom the mentions name, each once. */
-export function mentionedIn(mentions: Mention[], candidates: PersonView[]): string[] {
+/** What a comment keeps of its mentions. */
+export type Mentioned = {
+  /** Each of the people once. */
+  mentionIds: string[]
+  /** Who is meant by a name, as names are compared. */
+  mentionCalls: Record<string, string>
+}
+
+/** Whom the mentions name. */
+export function mentionedIn(mentions: Mention[], candidates: PersonView[]): Mentioned {
   const resolve = resolverOf(candidates)
-  return [...new Set(mentions.flatMap((mention) => resolve(mention) ?? []))]
+  const found = mentions.map((mention) => ({ ...mention, id: resolve(mention) })).filter(({ id }) => id !== null)
+  const named = found.filter(({ userId }) => userId === null)
+  return {
+    mentionIds: [...new Set(found.map(({ id }) => id))] as string[],
+    mentionCalls: Object.fromEntries(named.map(({ name, id }) => [called(name), id])) as Record<string, string>,
+  }
+}
+
+const called = (name: string): string => fold(name).replaceAll(/\s+/g, " ")
+
+/** Finds again whom a comment mentions, by what was kept of it and how its people are called today. */
+export function mentionedBefore({ mentionCalls }: Pick<Mentioned, "mentionCalls">, people: PersonView[]) {
+  const byId = new Map(people.map((person) => [person.id, person]))
+  const calls = new Map(Object.entries(mentionCalls))
+  return ({ userId, name }: Mention): PersonView | null => byId.get(userId ?? calls.get(called(name)) ?? "") ?? null
 }
 
 /** Finds people by id, or by a name that only one of them has. */
-export function resolverOf(people: PersonView[]): (mention: Mention) => string | null {
+function resolverOf(people: PersonView[]): (mention: Mention) => string | null {
   const idsByCall = new Map<string, Set<string>>()
   for (const { id, name } of people) {
     for (const call of callsOf(name)) idsByCall.set(call, (idsByCall.get(call) ?? new Set()).add(id))
@@ -70,7 +92,7 @@ export function resolverOf(people: PersonView[]): (mention: Mention) => string |
   const ids = new Set(people.map(({ id }) => id))
   return ({ userId, name }) => {
     if (userId !== null) return ids.has(userId) ? userId : null
-    const [only, another] = idsByCall.get(fold(name).replaceAll(/\s+/g, " ")) ?? []
+    const [only, another] = idsByCall.get(called(name)) ?? []
     return another === undefined ? (only ?? null) : null
   }
 }

@@ -5,9 +5,9 @@ import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { selectHead } from "./lists.ts"
 import { permit } from "./permissions.ts"
+import { isHere, mustNameTask } from "./task-lookup.ts"
 import { mostRelations, type Relation } from "./task-relations.ts"
 import type { Task } from "./task-rows.ts"
-import { isHere, mustNameTask } from "./tasks.ts"
 
 /** Everything that a task that the actor sees has to do with others that they see. */
 export async function listRelations(

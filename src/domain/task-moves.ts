@@ -10,8 +10,8 @@ import { DomainError, invalid } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, ProjectHidden, untilUncontested } from "./events.ts"
 import { permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
+import { isHere, selectTask, taskFrom } from "./task-lookup.ts"
 import { type Task, taskView } from "./task-rows.ts"
-import { isHere, selectTask, taskFrom } from "./tasks.ts"
 
 /** How many subtasks, near and far, may come along. */
 const mostBelow = 100

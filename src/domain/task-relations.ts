@@ -8,8 +8,9 @@ import type { Ctx } from "./ctx.ts"
 import { DomainError, invalid, notFound } from "./errors.ts"
 import { commit, commitNothing, untilUncontested } from "./events.ts"
 import { permit } from "./permissions.ts"
+import { isHere, mustNameTask, selectTask, taskFrom } from "./task-lookup.ts"
 import type { Task } from "./task-rows.ts"
-import { changeOfTask, isHere, mustNameTask, selectTask, taskFrom } from "./tasks.ts"
+import { changeOfTask } from "./tasks.ts"
 
 // How two tasks stand to each other. A relation is one row whichever of the two it is looked at from, and a change of
 // the one that it was made from.

@@ -1,18 +1,17 @@
-import { and, eq, isNull, or, type SQL, sql } from "drizzle-orm"
+import { and, eq, or, type SQL } from "drizzle-orm"
 import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "../contracts/tasks.ts"
 import { CommitRefused } from "../db/commit.ts"
-import { idPattern } from "../lib/ids.ts"
-import { accessTo, andVisible, expectAccess } from "./access.ts"
 import { explainAssignees, replaceAssignees } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, type EventType, untilUncontested } from "./events.ts"
 import { selectHead } from "./lists.ts"
-import { type Permission, permit } from "./permissions.ts"
+import { permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { explainLabels, replaceLabels } from "./task-labels.ts"
+import { getTask, isHere, mustNameTask } from "./task-lookup.ts"
 import { explainParent, mayBeParent } from "./task-parents.ts"
-import { dueSort, projectedView, type Task, taskSelection, taskView, whenColumns, wholeTask } from "./task-rows.ts"
+import { dueSort, projectedView, type Task, taskSelection, taskView, whenColumns } from "./task-rows.ts"
 
 const isClosed = ({ status }: Pick<Task, "status">) => status === "done" || status === "cancelled"
 
@@ -42,25 +41,6 @@ export function changeType(before: Pick<Task, "status">, after: Pick<Task, "stat
   return "task.updated"
 }
 
-/** Whether a task is the one of this id, of this key, or once had this key. */
-export function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
-  const { db, workspaceId } = ctx
-  const { tasks, projects, taskAliases } = db.tables
-  const byKey = sql`(select k.id from ${tasks} k where k.workspace_id = ${workspaceId} and k.key = ${idOrKey})`
-  const byAlias = sql`(select a.task_id from ${taskAliases} a where a.workspace_id = ${workspaceId} and a.key = ${idOrKey})`
-  const named = idPattern("task").test(idOrKey)
-    ? eq(tasks.id, idOrKey)
-    : sql`${tasks.id} = coalesce(${byKey}, ${byAlias})`
-  const projectIsHere = sql`exists (select 1 from ${projects} p where p.workspace_id = ${tasks.workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null ${andVisible(ctx)})`
-  return and(eq(tasks.workspaceId, workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
-}
-
-const keyPattern = /^[A-Z][A-Z0-9]{1,15}-\d{1,15}$/
-
-export function mustNameTask(idOrKey: string): void {
-  if (!idPattern("task").test(idOrKey) && !keyPattern.test(idOrKey)) throw notFound("task")
-}
-
 /** A task as the caller wants to see it. `seq` is where the log stood; null when the answer does not depend on it. */
 export async function viewTask(
   ctx: Ctx,
@@ -79,34 +59,6 @@ export async function viewTask(
   const [[row], heading] = isBare ? [...(await db.read(query)), []] : await db.read(query, selectHead(ctx))
   if (!row) throw notFound("task")
   return { task: projectedView(row, projection), revision: row.revision, seq: heading[0]?.seq ?? null }
-}
-
-/** A task that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */
-export async function getTask(ctx: Ctx, idOrKey: string, permission: Permission): Promise<Task> {
-  permit(ctx, permission)
-  const [[row]] = await ctx.db.read(selectTask(ctx, idOrKey))
-  return taskFrom(ctx, row, permission)
-}
-
-/** Brings a task for `taskFrom`. */
-export function selectTask(ctx: Ctx, idOrKey: string) {
-  mustNameTask(idOrKey)
-  const { tasks } = ctx.db.tables
-  return ctx.db.sql
-    .select({ ...wholeTask(ctx.db), ...accessTo(ctx, sql`${tasks.projectId}`) })
-    .from(tasks)
-    .where(isHere(ctx, idOrKey))
-}
-
-type SelectedTask = Awaited<ReturnType<typeof selectTask>>[number]
-
-/** A task that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */
-export function taskFrom(ctx: Ctx, row: SelectedTask | undefined, permission: Permission): Task {
-  if (!row) throw notFound("task")
-  const { visibility, named, ...task } = row
-  expectAccess(ctx, permission, { visibility, named }, "task")
-  const ids = { assigneeIds: JSON.parse(task.assigneeIds) as string[], labelIds: JSON.parse(task.labelIds) as string[] }
-  return { ...task, ...ids }
 }
 
 export async function updateTask(
@@ -193,7 +145,7 @@ async function explainRefusal(
 }
 
 /** Sets the columns that changed, and only those: an index whose columns are named is a billed row. */
-function replaceTask(ctx: Ctx, before: Task, after: Task) {
+export function replaceTask(ctx: Ctx, before: Task, after: Task, condition?: SQL) {
   const { assigneeIds: _assignees, labelIds: _labels, ...columns } = after
   const { tasks } = ctx.db.tables
   const changed = Object.entries(columns).filter(([name, value]) => value !== before[name as keyof Task])
@@ -205,6 +157,7 @@ function replaceTask(ctx: Ctx, before: Task, after: Task) {
         isHere(ctx, before.id),
         eq(tasks.revision, before.revision),
         after.parentId !== before.parentId && after.parentId ? mayBeParent(ctx, before, after.parentId) : undefined,
+        condition,
       ),
     )
 }

@@ -20,6 +20,12 @@ export function positionAtEnd(now: number, offset = 0): string {
   return String.fromCharCode("a".charCodeAt(0) + text.length - 1) + text
 }
 
+/** In characters: each that comes between two others may be a little longer than both. */
+export const longestPosition = 255
+
+/** A fractional index between two others; null stands for the beginning and the end. */
+export const positionBetween = (low: string | null, high: string | null): string => generateKeyBetween(low, high)
+
 /** Whether a text is a fractional index in the form of the `fractional-indexing` library (base 62). */
 export function isPosition(text: string): boolean {
   // The library itself does not look at every digit.

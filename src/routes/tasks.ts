@@ -12,12 +12,14 @@ import {
   TaskPage,
   TaskPatch,
   TaskPath,
+  TaskPlace,
   TaskQuery,
 } from "../contracts/tasks.ts"
 import { follow } from "../domain/followers.ts"
 import { createTask, createTasks } from "../domain/task-creation.ts"
 import { listProjectTasks, listTasks } from "../domain/task-lists.ts"
 import { moveTask } from "../domain/task-moves.ts"
+import { placeTask } from "../domain/task-positions.ts"
 import * as tasks from "../domain/tasks.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
@@ -92,6 +94,21 @@ taskRoutes.put(
   async (c) => {
     const { projectId, revision } = c.req.valid("json")
     const task = await moveTask(c.var.ctx, c.req.valid("param").idOrKey, projectId, expectedRevision(c, revision))
+    return conditional(c, task, task)
+  },
+)
+
+taskRoutes.put(
+  "/tasks/:idOrKey/position",
+  operation("Put a task beside another one in the order of its project", Task, 200, {
+    description: "No other task changes. Lists show the order with `sort=position`.",
+  }),
+  params(TaskPath),
+  body(TaskPlace),
+  async (c) => {
+    const { revision, ...place } = c.req.valid("json")
+    const { idOrKey } = c.req.valid("param")
+    const task = await placeTask(c.var.ctx, idOrKey, place, expectedRevision(c, revision))
     return conditional(c, task, task)
   },
 )

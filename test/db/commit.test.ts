@@ -80,6 +80,11 @@ const attempts: Attempt[] = [
     send: (c, { taskId, otherId }) => c.patch(`/api/v1/tasks/${taskId}`, { parentId: otherId }, key),
   },
   {
+    name: "put a task beside another",
+    statements: 6,
+    send: (c, { taskId, otherId }) => c.put(`/api/v1/tasks/${taskId}/position`, { after: otherId }, key),
+  },
+  {
     name: "relate two tasks",
     statements: 7,
     send: (c, { taskId, otherId }) => c.put(`/api/v1/tasks/${taskId}/relations/blocks/${otherId}`, undefined, key),

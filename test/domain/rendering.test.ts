@@ -1,9 +1,17 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import type { PersonView } from "../../src/contracts/comments.ts"
+import { mentionedIn, mentionsIn } from "../../src/domain/mentions.ts"
 import { renderHtml } from "../../src/domain/rendering.ts"
 
 const ada = { id: "usr_01j00000000000000000000001", name: "Ada Lovelace" }
 const bob = { id: "usr_01j00000000000000000000002", name: "Bob O’Hara" }
+
+/** As it is shown to those people, right after it was written. */
+async function rendered(source: string, people: PersonView[]): Promise<string> {
+  const { mentionCalls } = mentionedIn(await mentionsIn(source), people)
+  return renderHtml(source, { mentionCalls, people })
+}
 
 type Element = { tag: string; attributes: Map<string, string> }
 
@@ -190,7 +198,7 @@ describe("what is rendered", () => {
   it("has nothing but harmless elements, attributes and links, whatever is attempted", async () => {
     expect(new Set(attempts).size).toBeGreaterThanOrEqual(100)
     for (const attempt of attempts) {
-      await expectHarmless(attempt, await renderHtml(attempt, [ada]))
+      await expectHarmless(attempt, await rendered(attempt, [ada]))
       // Within other constructs, which are parsed by other rules.
       for (const around of [
         `> - ${attempt}`,
@@ -198,7 +206,7 @@ describe("what is rendered", () => {
         `[${attempt}](https://example.com)`,
         `**${attempt}**`,
       ]) {
-        await expectHarmless(around, await renderHtml(around, [ada]))
+        await expectHarmless(around, await rendered(around, [ada]))
       }
     }
   })
@@ -217,7 +225,7 @@ describe("what is rendered", () => {
     await fc.assert(
       fc.asyncProperty(text, async (parts) => {
         const source = parts.join("")
-        await expectHarmless(source, await renderHtml(source, [ada]))
+        await expectHarmless(source, await rendered(source, [ada]))
       }),
       { numRuns: 1_500 },
     )
@@ -249,7 +257,7 @@ describe("what is rendered", () => {
       ],
       ["", ""],
     ]
-    for (const [source, html] of examples) expect(await renderHtml(source, []), source).toBe(html)
+    for (const [source, html] of examples) expect(await rendered(source, []), source).toBe(html)
   })
 
   it("marks those who were mentioned, and nobody else", async () => {
@@ -263,10 +271,15 @@ describe("what is rendered", () => {
       ["@[Eve](usr_01j00000000000000000000009) @eve", "<p>@Eve @eve</p>"],
       ["`@ada` ada@lovelace.example", "<p><code>@ada</code> ada@lovelace.example</p>"],
       [`**@bob**`, `<p><strong>${span(bob.id, "@bob")}</strong></p>`],
-      [`@[*A* & <b>](${ada.id})`, `<p>${span(ada.id, "@*A* &amp; &lt;b&gt;")}</p>`],
+      // By their own name, whatever was written beside the id.
+      [
+        `@[Ada](${bob.id}) @[*A* & <b>](${ada.id})`,
+        `<p>${span(bob.id, "@Bob O’Hara")} ${span(ada.id, "@Ada Lovelace")}</p>`,
+      ],
+      ["@[*A* & <b>](usr_01j00000000000000000000009)", "<p>@*A* &amp; &lt;b&gt;</p>"],
     ]
-    for (const [source, html] of examples) expect(await renderHtml(source, [ada, bob]), source).toBe(html)
-    expect(await renderHtml("@ada", [ada, { ...bob, name: "Ada Byron" }])).toBe("<p>@ada</p>")
+    for (const [source, html] of examples) expect(await rendered(source, [ada, bob]), source).toBe(html)
+    expect(await rendered("@ada", [ada, { ...bob, name: "Ada Byron" }])).toBe("<p>@ada</p>")
   })
 
   it("is made in a time that grows with the text, also where other parsers take for ever", async () => {
@@ -290,6 +303,6 @@ describe("what is rendered", () => {
       "\\@",
       "https://",
     ]
-    for (const piece of hard) expect(typeof (await renderHtml(repeated(piece), [ada])), piece).toBe("string")
+    for (const piece of hard) expect(typeof (await rendered(repeated(piece), [ada])), piece).toBe("string")
   }, 20_000)
 })

@@ -223,7 +223,7 @@ describe("GET /tasks/:idOrKey/comments", () => {
   it("has safe HTML beside the text when asked, and then no more than 128 KiB of Markdown in a page", async () => {
     const task = await newTask(ada)
     const comment = await newComment(ada, task, `*Hi* <script>alert(1)</script> @[Bob](${bob.userId}) @gul @nobody`)
-    const html = `<p><em>Hi</em> &lt;script&gt;alert(1)&lt;/script&gt; <span class="mention" data-user="${bob.userId}">@Bob</span> @gul @nobody</p>`
+    const html = `<p><em>Hi</em> &lt;script&gt;alert(1)&lt;/script&gt; <span class="mention" data-user="${bob.userId}">@Bob Olsen</span> @gul @nobody</p>`
     expect((await commentIn(await ada.get(`${of(comment)}?render=html`))).html).toBe(html)
     for (let n = 0; n < 3; n += 1) await newComment(ada, task, "x".repeat(65_000))
     const path = `/api/v1/tasks/${task.id}/comments?render=html`
@@ -492,6 +492,19 @@ describe("mentions", () => {
     }
     const jose = await joined(ada, "member", "José Ñuñez")
     expect(await idsIn("@jose @bob @José")).toEqual([jose.userId, bob.userId])
+  })
+
+  it("go on meaning who was meant, whatever people are called later on", async () => {
+    const host = await newCaller()
+    const eve = await joined(host, "member", "Eve Adams")
+    const task = await newTask(host)
+    const comment = await newComment(host, task, `@eve, @EveAdams and @[Eve](${eve.userId})`)
+    await eve.patch("/api/v1/me", { name: "Zoe Brown" })
+    await joined(host, "member", "Eve Other")
+    const shown = await commentIn(await host.get(`${of(comment)}?render=html`))
+    const span = (text: string) => `<span class="mention" data-user="${eve.userId}">${text}</span>`
+    expect(shown.html).toBe(`<p>${span("@eve")}, ${span("@EveAdams")} and ${span("@Zoe Brown")}</p>`)
+    expect(shown.mentionIds).toEqual([eve.userId])
   })
 
   it("are none in code, links, addresses, and where no one member is meant", async () => {

@@ -70,6 +70,7 @@ const bodies: Record<string, object> = {
   "PUT /api/v1/projects/:projectId/members/:userId": { level: "view" },
   "PUT /api/v1/workspaces/:workspaceId/owner": { userId: "usr_01j00000000000000000000000" },
   "PUT /api/v1/tasks/:idOrKey/project": { projectId: "prj_01j00000000000000000000000" },
+  "PUT /api/v1/tasks/:idOrKey/position": { after: "tsk_01j00000000000000000000000" },
   "PATCH /api/v1/members/:userId": { role: "member" },
   "PUT /api/v1/labels/:labelId/merger": { into: "lbl_01j00000000000000000000000" },
 }

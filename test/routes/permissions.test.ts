@@ -358,6 +358,12 @@ const rules: Record<string, Rule> = {
     level: "edit",
     send: async (s) => s.caller.put(`${task(s)}/project`, { projectId: await s.alike() }),
   },
+  "PUT /tasks/:idOrKey/position": {
+    scopes: ["task:write"],
+    roles: everybody,
+    level: "edit",
+    send: async (s) => s.caller.put(`${task(s)}/position`, { after: await besideTask(s) }),
+  },
   "GET /tasks/:idOrKey/relations": {
     scopes: ["task:read"],
     roles: everybody,

@@ -1,0 +1,1 @@
+ALTER TABLE `comments` ADD `mention_calls` text DEFAULT '{}' NOT NULL;

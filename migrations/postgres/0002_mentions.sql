@@ -1,0 +1,1 @@
+ALTER TABLE "comments" ADD COLUMN "mention_calls" json DEFAULT '{}'::json NOT NULL;
