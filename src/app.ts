@@ -1,5 +1,6 @@
 import { Hono } from "hono"
 import { except } from "hono/combine"
+import { mailPages, pagePaths } from "./console/mail-pages.ts"
 import { accessLog } from "./gateway/access-log.ts"
 import { authenticate } from "./gateway/authenticate.ts"
 import { crossOrigin } from "./gateway/cross-origin.ts"
@@ -38,12 +39,13 @@ export function createApp(instance: Instance): Hono<AppEnv> {
 
   app.use(openRequest(instance))
   app.use(accessLog())
-  app.use(except(["/docs", "/docs/*"], securityHeaders()))
+  app.use(except(["/docs", "/docs/*", ...pagePaths], securityHeaders()))
   app.use(crossOrigin())
 
   app.route("/", systemRoutes)
   app.route("/", docsRoutes(app))
   app.route("/", avatarRoutes)
+  app.route("/", mailPages)
   if (instance.settings.ENVIRONMENT !== "production") app.route("/", devRoutes)
 
   app.use("/api/v1/tasks/bulk", limitBody(bulkBodyLimit))
