@@ -250,6 +250,7 @@ const jsonColumns = new Set([
   "user_events.data",
   "receipts.body",
   "comments.mention_ids",
+  "comments.mention_calls",
   "api_keys.scopes",
   "events.data",
 ])

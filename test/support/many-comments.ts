@@ -48,6 +48,7 @@ export async function buildManyComments(): Promise<void> {
     taskId: n % 4 === 0 ? busy : nthTask(1 + (n % 99)),
     body: "Looks good",
     mentionIds: n % 8 === 0 ? [nthUser(2_000)] : [],
+    mentionCalls: {},
     revision: 1,
     createdBy: ada.userId,
     createdAt: n,
