@@ -8,7 +8,7 @@ import { bulkBodyLimit, defaultBodyLimit, limitBody } from "./gateway/limit-body
 import { openRequest } from "./gateway/open-request.ts"
 import { refuseUnknown } from "./gateway/refuse-unknown.ts"
 import { replay } from "./gateway/replay.ts"
-import { securityHeaders } from "./gateway/security-headers.ts"
+import { pageSecurityHeaders, securityHeaders } from "./gateway/security-headers.ts"
 import type { AppEnv } from "./http/context.ts"
 import { onError } from "./http/problem.ts"
 import type { Instance } from "./instance.ts"
@@ -39,7 +39,9 @@ export function createApp(instance: Instance): Hono<AppEnv> {
 
   app.use(openRequest(instance))
   app.use(accessLog())
-  app.use(except(["/docs", "/docs/*", ...pagePaths], securityHeaders()))
+  const pages = ["/docs", "/docs/*", ...pagePaths]
+  app.use(except(pages, securityHeaders()))
+  for (const path of pages) app.use(path, pageSecurityHeaders())
   app.use(crossOrigin())
 
   app.route("/", systemRoutes)

@@ -1,6 +1,5 @@
 import { Hono } from "hono"
 import { html } from "hono/html"
-import { pageSecurityHeaders } from "../gateway/security-headers.ts"
 import type { AppEnv } from "../http/context.ts"
 
 /** The pages behind the links in mails, for people without a client at hand. They call the API like every other client. */
@@ -9,6 +8,7 @@ export const mailPages = new Hono<AppEnv>()
 type Content = ReturnType<typeof html>
 type Page = { path: string; title: string; content: Content }
 
+// Hidden until the script is there to send them: a browser alone would put a password into an address.
 const submit = (label: string) => html`<button type="submit">${label}</button>`
 const email = html`<label>E-mail address<input name="email" type="email" autocomplete="username" required /></label>`
 const password = (autocomplete: string, minLength: number) =>
@@ -18,26 +18,26 @@ const pages: Page[] = [
   {
     path: "/verify-email",
     title: "Confirm your e-mail address",
-    content: html`<form data-action="verify">${submit("Confirm")}</form>`,
+    content: html`<form method="post" hidden data-action="verify">${submit("Confirm")}</form>`,
   },
   {
     path: "/reset-password",
     title: "Choose a new password",
-    content: html`<form data-action="reset">${password("new-password", 8)}${submit("Change the password")}</form>`,
+    content: html`<form method="post" hidden data-action="reset">${password("new-password", 8)}${submit("Change the password")}</form>`,
   },
   {
     path: "/confirm-email",
     title: "Confirm your new e-mail address",
-    content: html`<form data-action="change">${submit("Confirm")}</form>`,
+    content: html`<form method="post" hidden data-action="change">${submit("Confirm")}</form>`,
   },
   {
     path: "/invitations",
     title: "Accept an invitation",
-    content: html`<form data-action="sign-in">
+    content: html`<form method="post" hidden data-action="sign-in">
       <h2>With the account that you have</h2>
       ${email}${password("current-password", 1)}${submit("Sign in and accept")}
     </form>
-    <form data-action="register">
+    <form method="post" hidden data-action="register">
       <h2>With a new account</h2>
       <label>Name<input name="name" autocomplete="name" maxlength="100" required /></label>
       ${email}${password("new-password", 8)}${submit("Register and accept")}
@@ -49,14 +49,14 @@ const pages: Page[] = [
 export const pagePaths = ["/pages/*", ...pages.map(({ path }) => path)]
 
 for (const page of pages) {
-  mailPages.get(page.path, pageSecurityHeaders(), (c) => {
+  mailPages.get(page.path, (c) => {
     // The address holds a secret, in the part that stays in the browser.
     c.header("cache-control", "no-store")
     return c.html(frame(page))
   })
 }
 
-mailPages.get("/pages/:name", pageSecurityHeaders(), async (c) => {
+mailPages.get("/pages/:name", async (c) => {
   const asset = await c.env.ASSETS.fetch(new Request(c.req.url, { headers: c.req.raw.headers }))
   return asset.status === 404 ? c.notFound() : new Response(asset.body, asset)
 })

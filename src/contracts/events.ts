@@ -11,7 +11,7 @@ export const Event = z
     subjectKey: z.string().nullable(),
     revision: z.int(),
     actorId: z.string(),
-    actorRole: z.string(),
+    actorRole: z.string().meta({ description: "The role that the actor had once it was done" }),
     source: z.string(),
     projectId: id("project").nullable(),
     previousProjectId: id("project").nullable(),

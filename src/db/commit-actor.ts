@@ -3,7 +3,7 @@ import type { Role } from "../lib/roles.ts"
 import type { Dialect } from "./dialect.ts"
 import type { Statement } from "./sql.ts"
 
-/** A level in some projects: by name, or by one of these roles where they are open. */
+/** What it takes in some projects: a level by name, or one of these roles where they are open. */
 type Access = { projectIds: string[]; level: number; openTo: readonly Role[] }
 
 /** Who commits, and what is asked of them before any row is written, whatever their token says. */
@@ -12,7 +12,7 @@ export type CommitActor = {
   source: string
   /** The roles whose holder may do this; "any" for the system. */
   roles: readonly Role[] | "any"
-  access: Access | null
+  access: readonly Access[]
   /** The API key through which they act: it must be live at that moment, too. */
   apiKeyId?: string | null
   /** Whether it may be done in a workspace that has been deleted. */
@@ -51,7 +51,9 @@ function mayCommit(db: Dialect, { workspaceId, at, actor }: Work): SQL {
     apiKeyId !== null &&
       isThere(sql`${apiKeys} k where k.workspace_id = ${workspaceId} and k.id = ${apiKeyId} and ${isLive}`),
     !isDespiteDeletion && sql`not ${isDeleted}`,
-    access && access.projectIds.length > 0 && hasAccess(db, { workspaceId, userId: id, ...access }),
+    ...access
+      .filter(({ projectIds }) => projectIds.length > 0)
+      .map((asked) => hasAccess(db, { workspaceId, userId: id, ...asked })),
   ].filter((condition) => condition !== false && condition !== null)
   return isThere(
     sql`${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${id} and m.removed_at is null and ${sql.join(conditions, sql` and `)}`,

@@ -77,7 +77,8 @@ export function refusalOf(error: unknown): CommitRefused | null {
 }
 
 function guardOf({ table, columns }: { table: string; columns: string[] }): Refusal | null {
-  if (table === "heads" || columns.includes("actor_role")) return { reason: "role" }
+  if (table === "heads" && columns.includes("seq")) return { reason: "role" }
+  if (table === "events" && columns.includes("actor_role")) return { reason: "role" }
   if (table === "events" && columns.includes("subject_id")) return { reason: "revision" }
   if (table === "events" && columns.includes("revision")) return { reason: "row" }
   if (table === "receipts") return { reason: "receipt" }

@@ -425,8 +425,8 @@ export const events = sqliteTable(
     subjectId: text("subject_id").notNull(),
     /** The subject's human key (WEB-42), where it has one. */
     subjectKey: text("subject_key"),
-    // These two are taken by subquery inside the commit. Null, and so a refusal of the whole commit, is what they are
-    // when the actor may no longer do this or the row was not written as planned; the first of them is told.
+    // These two are taken by subquery inside the commit. The revision is null, and so refuses the whole commit, when the
+    // row was not written as planned. Both databases tell the first NOT NULL column that breaks, in this order.
     actorRole: text("actor_role").notNull(),
     revision: integer("revision").notNull(),
     actorId: text("actor_id").notNull(),
@@ -456,7 +456,7 @@ export const receipts = sqliteTable(
     key: text("key").notNull(),
     fingerprint: text("fingerprint").notNull(),
     answer: text("answer", {
-      enum: ["created", "created_many", "made", "changed", "moved", "empty", "secret"],
+      enum: ["created", "created_many", "made", "changed", "commented", "moved", "empty", "secret"],
     }).notNull(),
     /** The answer's body when it was known before the commit; what was created is read from its events instead. */
     body: text("body", { mode: "json" }).$type<Record<string, unknown>>(),

@@ -164,6 +164,7 @@ export async function listProjectActivity(ctx: Ctx, projectId: string, query: Ac
 
 /** What happened to a task, but for what happened to it where the actor does not see. */
 export async function listTaskActivity(ctx: Ctx, idOrKey: string, query: ActivityQueryInput): Promise<Page> {
+  permit(ctx, "event:read")
   permit(ctx, "task:read")
   const { db, workspaceId } = ctx
   const { projects, tasks } = db.tables

@@ -183,3 +183,6 @@ export const changeOfComment = (
   type: EventType,
   data: DomainChange["data"],
 ): DomainChange => ({ type, subject: "comment", subjectId: id, revision, projectId, data })
+
+/** What a repeat of the request is told. The receipt keeps no text, so that none outlives its comment. */
+export const answerOf = (view: CommentView) => ({ kind: "commented", body: { ...view, body: "" } }) as const

@@ -3,6 +3,7 @@ import type { CommentQueryInput, CommentView } from "../contracts/comments.ts"
 import { byteLength } from "../lib/bytes.ts"
 import { accessTo, expectAccess } from "./access.ts"
 import {
+  answerOf,
   type Comment,
   changeOfComment,
   commentOf,
@@ -17,7 +18,7 @@ import {
 } from "./comment-rows.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
-import { commit, commitNothing, difference, type EventType, untilUncontested } from "./events.ts"
+import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
 import { beyond, cutRows, type Order, orderBy, parseCursor, parseSort, placeOfId, selectHead } from "./lists.ts"
 import { candidatesFor, mentionedIn, mentionsIn, projectOfTask } from "./mentions.ts"
 import { permit } from "./permissions.ts"
@@ -146,7 +147,10 @@ function findAuthor({ db, workspaceId, actor }: Ctx) {
     .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId)))
 }
 
-/** Puts another text in the place of one's own. */
+/**
+ * Puts another text in the place of one's own. The log tells that it was done, and no text any more: a comment's text
+ * stands in one entry at most, as long as it is what the comment says.
+ */
 export async function updateComment(ctx: Ctx, id: string, body: string, expected: Expected): Promise<CommentView> {
   permit(ctx, "comment:write")
   mustNameComment(id)
@@ -160,20 +164,19 @@ export async function updateComment(ctx: Ctx, id: string, body: string, expected
     if (before.createdBy !== ctx.actor.userId) throw new DomainError("forbidden", "Only its author may edit a comment")
     expectRevision(expected, before.revision)
     if (body === before.body) {
-      await commitNothing(ctx, "comment:write", { kind: "changed", body: commentView(before) })
+      await commitNothing(ctx, "comment:write", answerOf(commentView(before)))
       return commentView(before)
     }
     const at = ctx.now()
     const set = { body, ...mentionedIn(mentions, candidates.flat()), updatedAt: at, editedAt: at }
     const after = commentView({ ...before, ...set, revision: before.revision + 1 })
+    const data = difference({ ...commentView(before), body: "" }, { ...after, body: "" })
     await commit(ctx, {
       permission: "comment:write",
       at,
-      rows: [replaceComment(ctx, before, set)],
-      changes: [
-        changeOfComment(before, before.revision + 1, "comment.updated", difference(commentView(before), after)),
-      ],
-      answer: { kind: "changed", body: after },
+      rows: [replaceComment(ctx, before, set), forgetText(ctx, before.id)],
+      changes: [changeOfComment(before, before.revision + 1, "comment.updated", data)],
+      answer: answerOf(after),
     })
     return after
   })
@@ -214,22 +217,11 @@ export async function deleteComment(ctx: Ctx, id: string, expected: Expected): P
   })
 }
 
-/** What the log has told of a comment, without its text. */
+/** Takes the text that a comment began with out of the log. */
 function forgetText({ db, workspaceId }: Ctx, id: string) {
   const { events } = db.tables
-  const paths = [
-    ["before", "body"],
-    ["after", "body"],
-  ]
   return db.sql
     .update(events)
-    .set({ data: db.jsonBlanked(events.data, paths) })
-    .where(
-      and(
-        eq(events.workspaceId, workspaceId),
-        eq(events.subjectId, id),
-        // Their reactions say nothing of it, and may be many.
-        db.oneOf(events.type, ["comment.created", "comment.updated"] satisfies EventType[]),
-      ),
-    )
+    .set({ data: db.jsonBlanked(events.data, [["after", "body"]]) })
+    .where(and(eq(events.workspaceId, workspaceId), eq(events.subjectId, id), eq(events.revision, 1)))
 }

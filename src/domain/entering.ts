@@ -1,9 +1,7 @@
 import { and, eq } from "drizzle-orm"
-import { ReadOnly } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
 import type { Role } from "../lib/roles.ts"
 import type { Base } from "./ctx.ts"
-import { untilUncontested } from "./events.ts"
 import { asMember, draftWorkspace, enterWorkspaceInDirectory, foundWorkspace } from "./founding.ts"
 import { renameMember } from "./member-rows.ts"
 import type { User } from "./user-rows.ts"
@@ -27,49 +25,57 @@ export async function enterAny(ctx: Base, user: User, workspaces: Workspace[]) {
 }
 
 /** The user's role in a workspace, in one round trip; null for one that is deleted, or not theirs (any more). */
-export function enter(ctx: Base, userId: string, workspaceId: string): Promise<Role | null> {
-  return untilUncontested(async () => {
-    const { user, workspace, profile, member } = await lookUp(ctx, userId, workspaceId)
-    if (!user) return null
-    const deletedAt = profile?.deletedAt ?? null
-    if (deletedAt !== null) {
-      if (workspace?.deletedAt === null) await unlessReadOnly(markDeleted({ db: ctx.db, workspaceId }, deletedAt))
-      return null
-    }
-    if (member) return stay(ctx, member, user.name)
+export async function enter(ctx: Base, userId: string, workspaceId: string): Promise<Role | null> {
+  const found = await lookUp(ctx, userId, workspaceId)
+  const { user, workspace, profile, member } = found
+  if (!user) return null
+  if (!profile && !member && workspace?.createdBy === userId) {
     // Created, and then cut off before its first commit.
-    if (profile || workspace?.createdBy !== userId) return null
     await foundWorkspace(ctx, user, workspace)
     return "owner"
-  })
+  }
+  await inPassing(catchUp(ctx, found))
+  const isIn = profile?.deletedAt === null && member?.removedAt === null
+  return isIn ? member.role : null
 }
 
-/** The workspace shows the name that the user has by now: they may have changed it in another. */
-async function stay(ctx: Base, member: Row<"members">, name: string): Promise<Role | null> {
-  if (member.removedAt !== null) return null
-  if (member.name !== name) await unlessReadOnly(renameMember(asMember(ctx, member), member, name))
-  return member.role
+/** Brings the directory to what the workspace says, and the workspace to the name that the user has by now. */
+async function catchUp(ctx: Base, { user, workspace, profile, member, locator }: Found): Promise<void> {
+  if (!profile) return
+  const { db } = ctx
+  if (workspace && workspace.deletedAt !== profile.deletedAt) {
+    await markDeleted({ db, workspaceId: workspace.id }, profile.deletedAt)
+  }
+  if (!(user && member) || member.removedAt !== null || profile.deletedAt !== null) return
+  if (!locator) {
+    const { memberships } = db.tables
+    const row = { userId: user.id, workspaceId: member.workspaceId, createdAt: ctx.now() }
+    await db.write(db.sql.insert(memberships).values(row).onConflictDoNothing())
+  }
+  if (member.name !== user.name) await renameMember(asMember(ctx, member), member, user.name)
 }
+
+type Found = Awaited<ReturnType<typeof lookUp>>
 
 async function lookUp({ db }: Base, userId: string, workspaceId: string) {
-  const { members, profiles, users, workspaces } = db.tables
-  const [[user], [workspace], [profile], [member]] = await db.read(
+  const { members, memberships, profiles, users, workspaces } = db.tables
+  const [[user], [workspace], [locator], [profile], [member]] = await db.read(
     db.sql.select({ id: users.id, name: users.name }).from(users).where(eq(users.id, userId)),
     db.sql.select().from(workspaces).where(eq(workspaces.id, workspaceId)),
+    db.sql
+      .select({ workspaceId: memberships.workspaceId })
+      .from(memberships)
+      .where(and(eq(memberships.userId, userId), eq(memberships.workspaceId, workspaceId))),
     db.sql.select({ deletedAt: profiles.deletedAt }).from(profiles).where(eq(profiles.workspaceId, workspaceId)),
     db.sql
       .select()
       .from(members)
       .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, userId))),
   )
-  return { user, workspace, profile, member }
+  return { user, workspace, locator, profile, member }
 }
 
-/** What can as well be done the next time does not keep anybody out. */
-export async function unlessReadOnly(work: Promise<void>): Promise<void> {
-  try {
-    await work
-  } catch (error) {
-    if (!(error instanceof ReadOnly)) throw error
-  }
+/** For what can as well be done the next time: that it fails now keeps nobody out. */
+export async function inPassing(work: Promise<void>): Promise<void> {
+  await work.catch(() => undefined)
 }

@@ -1,7 +1,8 @@
 import { and, eq, isNull, sql } from "drizzle-orm"
 import { type Answer, type Change, CommitRefused, type Committed, type Refusal } from "../db/commit.ts"
+import type { CommitActor } from "../db/commit-actor.ts"
 import type { Statement } from "../db/sql.ts"
-import { levels } from "../lib/roles.ts"
+import { type Level, levels } from "../lib/roles.ts"
 import { levelIn, namedLevel, rolesInOpenProjects } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, invalidApiKey, noLongerMember, notFound } from "./errors.ts"
@@ -61,8 +62,8 @@ type Work = {
   permission: Permission
   /** What their role must include beside it. */
   also?: Permission[]
-  /** A project that it is about and that no change names. */
-  about?: string
+  /** Where else something is that it is about, and what that takes. */
+  about?: { projectId: string; level: Level }
   at: number
   rows: Statement[]
   changes: DomainChange[]
@@ -81,7 +82,6 @@ type Work = {
  */
 export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
   const { permission, also = [], at, rows, changes, answer, isDespiteDeletion = false, isJoining = false } = work
-  const level = levelFor(permission)
   const { actor, workspaceId, source, idempotency } = ctx
   try {
     return await ctx.db.commit({
@@ -92,7 +92,7 @@ export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
         id: actor.userId,
         source,
         roles: rolesThatMay(permission).filter((role) => also.every((other) => rolesThatMay(other).includes(role))),
-        access: level && { projectIds: projectsOf(work), level: levels[level], openTo: rolesInOpenProjects(level) },
+        access: accessFor(work),
         apiKeyId: actor.apiKey?.id ?? null,
         isDespiteDeletion,
         isJoining,
@@ -110,9 +110,24 @@ export async function commit(ctx: Ctx, work: Work): Promise<Committed> {
   }
 }
 
-function projectsOf({ about, changes }: Pick<Work, "about" | "changes">): string[] {
+function projectsOf({ changes }: Pick<Work, "changes">): string[] {
   const named = changes.flatMap(({ projectId, previousProjectId }) => [projectId, previousProjectId])
-  return [...new Set([about, ...named])].filter((id) => typeof id === "string")
+  return [...new Set(named)].filter((id) => typeof id === "string")
+}
+
+/** The levels that a commit asks for, with the projects in which it does. */
+function accessFor(work: Work): CommitActor["access"] {
+  const { permission, about } = work
+  const level = levelFor(permission)
+  const asked = [
+    ...(level ? [{ level, projectIds: projectsOf(work) }] : []),
+    ...(about ? [{ ...about, projectIds: [about.projectId] }] : []),
+  ]
+  return asked.map(({ level: name, projectIds }) => ({
+    projectIds,
+    level: levels[name],
+    openTo: rolesInOpenProjects(name),
+  }))
 }
 
 const subjectNames: Partial<Record<Change["subject"], string>> = { apiKey: "API key" }
@@ -132,7 +147,8 @@ async function explainRole(ctx: Ctx, work: Work, refused: CommitRefused): Promis
   const { permission, also = [], at, changes } = work
   const { db, workspaceId, actor } = ctx
   const { apiKeys, members, profiles, projects } = db.tables
-  const ids = projectsOf(work)
+  const asked = accessFor(work).filter(({ projectIds }) => projectIds.length > 0)
+  const ids = asked.flatMap(({ projectIds }) => projectIds)
   const [[member], [profile], found, [key]] = await db.read(
     db.sql
       .select({ role: members.role, removedAt: members.removedAt })
@@ -161,14 +177,13 @@ async function explainRole(ctx: Ctx, work: Work, refused: CommitRefused): Promis
   if (profile && profile.deletedAt !== null) {
     return new DomainError("not_found", "This workspace has been deleted", { cause: refused })
   }
-  const level = levelFor(permission)
   const lacking = [permission, ...also].find((each) => !rolesThatMay(each).includes(member.role))
   if (lacking) return forbidden(lacking)
-  if (!level) return refused
   const reached = new Map(found.map((project) => [project.id, levelIn(member.role, project)]))
   const hidden = ids.filter((id) => !reached.get(id))
   if (hidden.length > 0) return new ProjectHidden(hidden, changes[0]?.subject ?? "project", refused)
-  if (ids.some((id) => (reached.get(id) ?? 0) < levels[level])) return forbidden(permission)
+  const isShort = asked.some(({ projectIds, level }) => projectIds.some((id) => (reached.get(id) ?? 0) < level))
+  if (isShort) return forbidden(permission)
   // By now they may: whoever tries again will.
   return new CommitRefused({ reason: "row" }, refused)
 }

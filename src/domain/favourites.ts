@@ -85,7 +85,7 @@ export async function favour(ctx: Ctx, projectId: string, isWanted: boolean): Pr
     const row = { workspaceId, userId: actor.userId, projectId, createdAt: at }
     await commitMine(ctx, me, {
       permission: "project:read",
-      about: projectId,
+      about: { projectId, level: "view" },
       at,
       row: isWanted ? insertRows(db, favourites, [row]) : db.sql.delete(favourites).where(isThis),
       change: isWanted

@@ -42,7 +42,7 @@ export async function follow(ctx: Ctx, idOrKey: string, isWanted: boolean): Prom
     )
     await commitMine(ctx, me, {
       permission: "task:read",
-      about: task.projectId,
+      about: { projectId: task.projectId, level: "view" },
       at,
       row: isWanted ? insertRows(db, taskFollowers, [row]) : db.sql.delete(taskFollowers).where(isThis),
       change: isWanted

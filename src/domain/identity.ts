@@ -1,4 +1,4 @@
-import { and, asc, eq, isNull, sql } from "drizzle-orm"
+import { and, asc, eq, sql } from "drizzle-orm"
 import type { SignedInView, TokensView } from "../contracts/auth.ts"
 import { isUnique } from "../db/db.ts"
 import type { Row } from "../db/tables.ts"
@@ -6,7 +6,7 @@ import { accessTokenLife } from "../lib/access-token.ts"
 import type { Role } from "../lib/roles.ts"
 import { second } from "../lib/time.ts"
 import type { Actor, IdentityCtx } from "./ctx.ts"
-import { enter, enterAny, unlessReadOnly } from "./entering.ts"
+import { enter, enterAny, inPassing } from "./entering.ts"
 import { DomainError, invalid } from "./errors.ts"
 import { draftWorkspace, enterWorkspaceInDirectory, foundWorkspace, workspaceView } from "./founding.ts"
 import { passwordErrors } from "./passwords.ts"
@@ -104,8 +104,13 @@ async function findAccount(ctx: IdentityCtx, email: string) {
       .select({ id: workspaces.id, name: workspaces.name, inboxId: workspaces.inboxId })
       .from(memberships)
       .innerJoin(workspaces, eq(workspaces.id, memberships.workspaceId))
-      .where(and(eq(memberships.userId, sql`(${owner})`), isNull(workspaces.deletedAt)))
-      .orderBy(asc(memberships.createdAt), asc(workspaces.id))
+      .where(eq(memberships.userId, sql`(${owner})`))
+      // The deleted ones last: one that has just been restored may not be known as such.
+      .orderBy(
+        sql`case when ${workspaces.deletedAt} is null then 0 else 1 end`,
+        asc(memberships.createdAt),
+        asc(workspaces.id),
+      )
       .limit(triedAtMost),
   )
   const account = accountFrom(found)
@@ -119,7 +124,7 @@ async function rehash(ctx: IdentityCtx, { email, password, outdated }: Outdated)
   const secret = await ctx.hasher.hash(password)
   const { identities } = ctx.db.tables
   const isStill = and(isIdentity(ctx, email), eq(identities.secret, outdated))
-  await unlessReadOnly(ctx.db.write(ctx.db.sql.update(identities).set({ secret, updatedAt: ctx.now() }).where(isStill)))
+  await inPassing(ctx.db.write(ctx.db.sql.update(identities).set({ secret, updatedAt: ctx.now() }).where(isStill)))
 }
 
 type Proven = { user: User; provenAt: number }

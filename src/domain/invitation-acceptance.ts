@@ -99,7 +99,8 @@ async function enterInDirectory(there: Ctx, user: User, { generation }: Claim): 
   const locator = db.sql
     .insert(memberships)
     .values({ userId: user.id, workspaceId, createdAt: at })
-    .onConflictDoNothing()
+    // One that was left behind by a removal is a new one from now on.
+    .onConflictDoUpdate({ target: [memberships.userId, memberships.workspaceId], set: { createdAt: at } })
   if (generation === null || user.emailVerifiedAt !== null) return db.write(locator)
   const note = { type: "user.email_verified", data: { email: user.email } }
   return saveUser(there, user, { emailVerifiedAt: at }, note, [locator])

@@ -3,6 +3,7 @@ import type { MemberView } from "../contracts/members.ts"
 import type { Statement } from "../db/sql.ts"
 import type { Row } from "../db/tables.ts"
 import { avatarUrl } from "../lib/avatar.ts"
+import type { Level } from "../lib/roles.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { asRace, commit, type DomainChange } from "./events.ts"
@@ -83,7 +84,13 @@ export const changeOfMember = (
   data,
 })
 
-type Mine = { permission: Permission; about: string; at: number; row: Statement; change: DomainChange }
+type Mine = {
+  permission: Permission
+  about: { projectId: string; level: Level }
+  at: number
+  row: Statement
+  change: DomainChange
+}
 
 /** Commits a row that is the actor's alone. That it is there already is the work of the same person a moment ago. */
 export async function commitMine(ctx: Ctx, me: Member, { row, change, ...work }: Mine): Promise<void> {

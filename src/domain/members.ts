@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNull, ne } from "drizzle-orm"
+import { and, asc, eq, gt, isNull, lte, ne } from "drizzle-orm"
 import type { MemberQueryInput, MemberView } from "../contracts/members.ts"
 import type { Statement } from "../db/sql.ts"
 import { idPattern } from "../lib/ids.ts"
@@ -126,8 +126,8 @@ export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
   await untilUncontested(async () => {
     const { isOnlyOwner, ...member } = await getMember(ctx, userId)
     if (member.removedAt !== null) {
-      // It may have been cut off before the directory knew.
-      await forgetMembership(ctx, userId)
+      // It may have been cut off before the directory knew; of who has come back since, it knows something newer.
+      await forgetMembership(ctx, userId, member.removedAt)
       throw notFound("member")
     }
     const needed = takesOwner(member.role) ? "workspace:own" : "member:manage"
@@ -156,10 +156,18 @@ export async function removeMember(ctx: Ctx, userId: string): Promise<void> {
 }
 
 /** The directory's locator goes after the member: one that was left behind lets nobody in. */
-export async function forgetMembership({ db, workspaceId }: Ctx, userId: string): Promise<void> {
+export async function forgetMembership({ db, workspaceId }: Ctx, userId: string, until?: number): Promise<void> {
   const { memberships } = db.tables
   await db.write(
-    db.sql.delete(memberships).where(and(eq(memberships.userId, userId), eq(memberships.workspaceId, workspaceId))),
+    db.sql
+      .delete(memberships)
+      .where(
+        and(
+          eq(memberships.userId, userId),
+          eq(memberships.workspaceId, workspaceId),
+          until === undefined ? undefined : lte(memberships.createdAt, until),
+        ),
+      ),
   )
 }
 

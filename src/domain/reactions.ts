@@ -3,6 +3,7 @@ import type { CommentView, ReactionView } from "../contracts/comments.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import {
+  answerOf,
   changeOfComment,
   commentView,
   expectComment,
@@ -70,7 +71,7 @@ async function change(
     const before = expectComment(ctx, row, () => "comment:write")
     const step = decide(before, mine.length > 0)
     if (!step) {
-      await commitNothing(ctx, "comment:write", { kind: "changed", body: commentView(before) })
+      await commitNothing(ctx, "comment:write", answerOf(commentView(before)))
       return commentView(before)
     }
     const at = ctx.now()
@@ -83,7 +84,7 @@ async function change(
         at,
         rows: [replaceComment(ctx, before, { updatedAt: at }), step.row],
         changes: [changeOfComment(before, revision, step.type, step.data)],
-        answer: { kind: "changed", body: after },
+        answer: answerOf(after),
       }),
     )
     return after

@@ -5,7 +5,7 @@ import type { Ctx, Idempotency } from "./ctx.ts"
 import { DomainError, invalid } from "./errors.ts"
 
 /** The answer that a request with this key was given, ready to be given again. */
-export type Replay = { kind: Exclude<Answer, "secret" | "moved">; body: Record<string, unknown> | null }
+export type Replay = { kind: Exclude<Answer, "secret" | "moved" | "commented">; body: Record<string, unknown> | null }
 
 /**
  * Null when the key has not been used. Throws `invalid_input` when it was used for another request, and `already_done`
@@ -34,6 +34,14 @@ export async function findReplay(ctx: Ctx, { key, fingerprint }: Idempotency): P
   const kind = receipt.answer
   if (kind === "secret") throw alreadyDone(String(receipt.body?.["id"]))
   if (kind === "made" || kind === "changed" || kind === "empty") return { kind, body: receipt.body }
+
+  if (kind === "commented") {
+    const { comments } = tables
+    const isThis = and(eq(comments.workspaceId, ctx.workspaceId), eq(comments.id, String(receipt.body?.["id"])))
+    const [[comment]] = await ctx.db.read(db.select({ body: comments.body }).from(comments).where(isThis))
+    // With the text as it stands: what somebody took back is told nobody again.
+    return { kind: "changed", body: { ...receipt.body, body: comment?.body ?? "" } }
+  }
 
   // What was created is told by its events: the log has it anyway, so the receipt does not keep it a second time.
   const [created] = await ctx.db.read(

@@ -4,6 +4,7 @@ import { longestPosition, positionBetween } from "../lib/positions.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, invalid } from "./errors.ts"
 import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
+import { orderBy } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { isHere, selectTask, taskFrom } from "./task-lookup.ts"
@@ -41,6 +42,7 @@ export async function placeTask(
     if (anchor?.projectId !== task.projectId) throw refuse("There is no such task in this project")
     if (anchor.id === task.id) throw refuse("is the task itself")
     const beyond = next?.position ?? null
+    if (beyond === anchor.position) throw noPlace()
     const gap = side === "after" ? { low: anchor.position, high: beyond } : { low: beyond, high: anchor.position }
     if (isIn(gap, task.position)) {
       await commitNothing(ctx, "task:write", { kind: "changed", body: taskView(task) })
@@ -52,9 +54,7 @@ export async function placeTask(
 
 async function commitPlace(ctx: Ctx, task: Task, anchor: Anchor, gap: Gap): Promise<TaskView> {
   const position = positionBetween(gap.low, gap.high)
-  if (position.length > longestPosition) {
-    throw new DomainError("conflict", "No place is left between these two: move one of them first")
-  }
+  if (position.length > longestPosition) throw noPlace()
   const at = ctx.now()
   const after: Task = { ...task, position, updatedAt: at, revision: task.revision + 1 }
   await commit(ctx, {
@@ -67,6 +67,9 @@ async function commitPlace(ctx: Ctx, task: Task, anchor: Anchor, gap: Gap): Prom
   return taskView(after)
 }
 
+/** Clients choose positions, too: two may be the same, or so near that nothing is in between. */
+const noPlace = () => new DomainError("conflict", "No place is left between these two: move one of them first")
+
 const isIn = ({ low, high }: Gap, position: string) =>
   (low === null || low < position) && (high === null || position < high)
 
@@ -78,7 +81,7 @@ function selectAnchor(ctx: Ctx, idOrKey: string) {
     .where(isHere(ctx, idOrKey))
 }
 
-/** The nearest other position on that side of a task, without the task that is to move. */
+/** The position of the next task on that side of another, without the task that is to move. */
 function selectNext(ctx: Ctx, idOrKey: string, beside: string, side: "after" | "before") {
   const { db, workspaceId } = ctx
   const { tasks } = db.tables
@@ -87,7 +90,8 @@ function selectNext(ctx: Ctx, idOrKey: string, beside: string, side: "after" | "
       .select({ id: tasks.id, projectId: tasks.projectId, position: tasks.position })
       .from(tasks)
       .where(isHere(ctx, name))} q)`
-  const anchor = from(beside, sql`q.position`)
+  const anchor = sql`(${from(beside, sql`q.position`)}, ${from(beside, sql`q.id`)})`
+  const place = sql`(${tasks.position}, ${tasks.id})`
   return db.sql
     .select({ position: tasks.position })
     .from(tasks)
@@ -96,11 +100,13 @@ function selectNext(ctx: Ctx, idOrKey: string, beside: string, side: "after" | "
         eq(tasks.workspaceId, workspaceId),
         sql`${tasks.projectId} = ${from(beside, sql`q.project_id`)}`,
         isNull(tasks.deletedAt),
-        side === "after" ? sql`${tasks.position} > ${anchor}` : sql`${tasks.position} < ${anchor}`,
+        side === "after" ? sql`${place} > ${anchor}` : sql`${place} < ${anchor}`,
         sql`${tasks.id} <> ${from(idOrKey, sql`q.id`)}`,
       ),
     )
-    .orderBy(side === "after" ? sql`${tasks.position} asc` : sql`${tasks.position} desc`)
+    .orderBy(
+      orderBy({ key: sql`${tasks.position}`, id: sql`${tasks.id}`, direction: side === "after" ? "asc" : "desc" }),
+    )
     .limit(1)
 }
 

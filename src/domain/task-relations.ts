@@ -50,7 +50,7 @@ async function getPair(ctx: Ctx, idOrKey: string, kind: RelationKind, otherIdOrK
   const [[row], [other], related] = await db.read(
     selectTask(ctx, idOrKey),
     db.sql
-      .select({ id: tasks.id, key: tasks.key, title: tasks.title, status: tasks.status })
+      .select({ projectId: tasks.projectId, id: tasks.id, key: tasks.key, title: tasks.title, status: tasks.status })
       .from(tasks)
       .where(isHere(ctx, otherIdOrKey)),
     db.sql
@@ -66,7 +66,8 @@ async function getPair(ctx: Ctx, idOrKey: string, kind: RelationKind, otherIdOrK
   )
   const task = taskFrom(ctx, row, "task:write")
   if (!other) throw notFound("task")
-  return { task, other, isRelated: related.length > 0 }
+  const { projectId, ...shown } = other
+  return { task, other: shown, about: { projectId, level: "view" } as const, isRelated: related.length > 0 }
 }
 
 /** Relates two tasks. Those that stand to each other like that already change nothing. */
@@ -87,8 +88,9 @@ export async function relateTasks(ctx: Ctx, idOrKey: string, word: string, other
     try {
       await commit(ctx, {
         permission: "task:write",
+        about: pair.about,
         at,
-        rows: [touchTask(ctx, pair.task, at), insertRelation(ctx, relation, pair.other.id, at)],
+        rows: [touchTask(ctx, pair.task, at), insertRelation(ctx, relation, { ...pair.about, id: pair.other.id }, at)],
         changes: [changeOfTask(pair.task, "task.related", { before: null, after: { kind, otherId: pair.other.id } })],
         answer: { kind: "changed", body: view },
       })
@@ -150,10 +152,13 @@ function touchTask(ctx: Ctx, before: Task, at: number, condition?: SQL) {
 }
 
 /** What must not be, or `other_id` comes out null, which refuses the commit. */
-function insertRelation(ctx: Ctx, relation: Relation, otherId: string, at: number) {
+function insertRelation(ctx: Ctx, relation: Relation, other: { id: string; projectId: string }, at: number) {
   const { db, workspaceId } = ctx
   const { taskRelations, tasks } = db.tables
-  const isThere = sql`(select q.id from ${db.sql.select({ id: tasks.id }).from(tasks).where(isHere(ctx, otherId))} q) is not null`
+  const isThere = sql`(select q.id from ${db.sql
+    .select({ id: tasks.id })
+    .from(tasks)
+    .where(and(isHere(ctx, other.id), eq(tasks.projectId, other.projectId)))} q) is not null`
   const conditions = [
     isThere,
     ...[relation.taskId, relation.otherId].map((id) => sql`(${relationNumber(ctx, id, mostRelations)}) is null`),

@@ -64,7 +64,7 @@ export async function listWorkspaces(
 // ---- rename, delete, restore ----
 
 // The right to these is the workspace's to tell, so its commit comes first and the directory follows. A directory that
-// was left behind is set right by the next who does it, and misleads nobody: it names, and it does not decide.
+// was left behind is set right by the next who does it, or who comes by (entering.ts).
 
 async function getProfile(ctx: Ctx): Promise<Profile> {
   const { profiles } = ctx.db.tables

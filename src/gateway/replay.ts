@@ -59,8 +59,8 @@ function respond(c: Context<AppEnv>, { kind, body }: Replay): Response {
     case "made":
       return c.json(body, 201)
     case "changed": {
-      const { revision, ...view } = body as { revision?: number; labelIds?: string[] }
-      if (revision !== undefined) c.header("etag", tagOfRow({ revision, ...view }))
+      const view = body as { revision: number }
+      if ("revision" in view) c.header("etag", tagOfRow(view))
       return c.json(body, 200)
     }
     case "empty":

@@ -10,7 +10,7 @@ export const securityHeaders = () =>
     referrerPolicy: "no-referrer",
   })
 
-/** For the reference page: its own scripts, styles and images, and calls to this origin. */
+/** For pages: their own scripts, styles and images, and calls to this origin. Their forms are sent by scripts only. */
 export const pageSecurityHeaders = () =>
   secureHeaders({
     contentSecurityPolicy: {
@@ -19,6 +19,8 @@ export const pageSecurityHeaders = () =>
       styleSrc: ["'self'", "'unsafe-inline'"],
       imgSrc: ["'self'", "data:"],
       connectSrc: ["'self'"],
+      formAction: ["'none'"],
+      baseUri: ["'none'"],
       frameAncestors: ["'none'"],
     },
     crossOriginResourcePolicy: "same-origin",

@@ -1,7 +1,6 @@
 import { Hono } from "hono"
 import { html } from "hono/html"
 import * as z from "zod"
-import { pageSecurityHeaders } from "../gateway/security-headers.ts"
 import type { AppEnv } from "../http/context.ts"
 import { operation } from "../http/contract.ts"
 import { openApi } from "../http/openapi.ts"
@@ -26,7 +25,7 @@ export function docsRoutes(app: Hono<AppEnv>) {
     return c.body(document.text, 200, { "content-type": "application/json" })
   })
 
-  routes.get("/docs", pageSecurityHeaders(), (c) => {
+  routes.get("/docs", (c) => {
     c.header("cache-control", shared)
     return c.html(html`<!doctype html>
 <html lang="en">
@@ -46,7 +45,7 @@ export function docsRoutes(app: Hono<AppEnv>) {
 </html>`)
   })
 
-  routes.get("/docs/assets/:name", pageSecurityHeaders(), async (c) => {
+  routes.get("/docs/assets/:name", async (c) => {
     const asset = await c.env.ASSETS.fetch(new Request(c.req.url, { headers: c.req.raw.headers }))
     if (asset.status === 404) return c.notFound()
     return new Response(asset.body, asset)

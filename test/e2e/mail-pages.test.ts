@@ -154,6 +154,19 @@ describe.skipIf(!hasBrowser)("the links in mails, in a browser", () => {
     expect([...first.complaints, ...second.complaints]).toEqual([])
   })
 
+  it("send nothing where scripts do not run, so that no password gets into an address", async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false })
+    const page = await context.newPage()
+    for (const path of ["/reset-password", "/invitations"]) {
+      const answer = await page.goto(`${server.url}${path}#token=x`)
+      expect(answer?.headers()["content-security-policy"]).toContain("form-action 'none'")
+      expect(await page.locator("form:visible").count()).toBe(0)
+      expect(await page.locator("form:not([method=post])").count()).toBe(0)
+      expect(await page.locator("noscript").isVisible()).toBe(true)
+    }
+    await context.close()
+  })
+
   it("say so when they are not complete, or used up", async () => {
     const { page, complaints } = await open(`${server.url}/verify-email`)
     await told(page, "not complete")

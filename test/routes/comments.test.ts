@@ -246,8 +246,8 @@ describe("PATCH /comments/:commentId", () => {
     expect((await eventsOf(ada)).at(-1)).toMatchObject({
       type: "comment.updated",
       data: {
-        before: { body: "first", mentionIds: [], editedAt: null },
-        after: { body: "second @bob", mentionIds: [bob.userId], editedAt: edited.editedAt },
+        before: { mentionIds: [], editedAt: null },
+        after: { mentionIds: [bob.userId], editedAt: edited.editedAt },
       },
     })
   })
@@ -310,16 +310,33 @@ describe("DELETE /comments/:commentId", () => {
     const task = await newTask(ada)
     const headers = { "idempotency-key": crypto.randomUUID() }
     const comment = await commentIn(await say(ada, task, "first secret", headers))
-    await ada.patch(of(comment), { body: "second secret" })
+    const once = () => ({ "idempotency-key": crypto.randomUUID() })
+    const [edit, react] = [once(), once()]
+    const editing = { body: "second secret" }
+    const edited = await commentIn(await ada.patch(of(comment), editing, edit))
+    // What an edit takes back is gone from the log with it.
+    expect(JSON.stringify(await eventsOf(ada))).not.toMatch(/first secret|second secret/)
+    expect(await commentIn(await ada.patch(of(comment), editing, edit))).toEqual(edited)
+    const reacted = await commentIn(await bob.put(reaction(comment, "👍"), undefined, react))
+    expect(await commentIn(await bob.put(reaction(comment, "👍"), undefined, react))).toEqual(reacted)
     await newComment(ada, task, "no secret")
     await ada.delete(of(comment))
     const feed = await (await ada.get(`/api/v1/tasks/${task.id}/activity`)).text()
     const log = JSON.stringify(await eventsOf(ada))
-    for (const told of [feed, log, JSON.stringify(await rowsOf("select data from events"))]) {
+    const stored = [...(await rowsOf("select data from events")), ...(await rowsOf("select body from receipts"))]
+    for (const told of [feed, log, JSON.stringify(stored)]) {
       expect(told).not.toMatch(/first secret|second secret/)
     }
     expect(log).toContain("no secret")
-    expect(await historyOf(ada, comment.id)).toEqual(["comment.created", "comment.updated", "comment.deleted"])
+    expect(await historyOf(ada, comment.id)).toEqual([
+      "comment.created",
+      "comment.updated",
+      "comment.reacted",
+      "comment.deleted",
+    ])
+    // Whoever repeats what they did is told what they were told, without what was taken back.
+    expect(await commentIn(await ada.patch(of(comment), editing, edit))).toEqual({ ...edited, body: "" })
+    expect(await commentIn(await bob.put(reaction(comment, "👍"), undefined, react))).toEqual({ ...reacted, body: "" })
     const again = await say(ada, task, "first secret", headers)
     expect(again.headers.get("idempotency-replayed")).toBe("true")
     expect(await commentIn(again)).toMatchObject({ id: comment.id, body: "", revision: 1 })

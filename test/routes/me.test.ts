@@ -12,7 +12,7 @@ import {
   pointersIn,
   problemIn,
 } from "../support/caller.ts"
-import { rowsOf, withDb } from "../support/database.ts"
+import { execute, rowsOf, withDb } from "../support/database.ts"
 import { type Batch, between, failingAt, isCommit, losing } from "../support/faults.ts"
 import { joined, signedInTo } from "../support/people.ts"
 
@@ -342,6 +342,20 @@ describe("a change that broke between directory and workspace", () => {
     // With a token from before: it is still their own name.
     expect((await eve.patch(path, { name: "Evi" })).status).toBe(200)
     expect(await nameHere()).toEqual([{ name: "Eva" }])
+  })
+
+  it("keeps nobody out where it cannot reach another workspace", async () => {
+    const eve = await joined(ada, "member", "Eve")
+    await execute("update users set name = 'Eva' where id = ?", eve.userId)
+    const app = await openApp({
+      database: between((batch) => (isCommit(batch) ? Promise.reject(new Error("gone")) : batch.run())),
+    })
+    const answer = await app.fetch("/api/v1/auth/refresh", {
+      method: "POST",
+      headers: { "content-type": "application/json", "cf-connecting-ip": newAddress() },
+      body: JSON.stringify({ refreshToken: eve.refreshToken }),
+    })
+    expect(answer.status).toBe(200)
   })
 
   it("is completed by the next login, or the next change of anything", async () => {

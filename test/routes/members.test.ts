@@ -15,7 +15,7 @@ import {
   problemIn,
   taskIn,
 } from "../support/caller.ts"
-import { rowsOf } from "../support/database.ts"
+import { execute, rowsOf } from "../support/database.ts"
 import { between } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
 
@@ -210,6 +210,30 @@ describe("DELETE /members/:userId", () => {
     await problemIn(await refresh(eve), 401)
     await problemIn(await ada.delete(pathOf(eve)), 404)
     expect((await listedBy()).data.map(({ id }) => id)).not.toContain(ada.workspaceId)
+  })
+
+  it("finds again whom the directory has lost, at their next refresh", async () => {
+    const ada = await newCaller()
+    const eve = await joined(ada, "member", "Eve")
+    const listedBy = async () => (await (await eve.get("/api/v1/workspaces")).json()) as { data: { id: string }[] }
+    await execute("delete from memberships where user_id = ? and workspace_id = ?", eve.userId, ada.workspaceId)
+    expect((await listedBy()).data.map(({ id }) => id)).not.toContain(ada.workspaceId)
+    expect((await refresh(eve)).status).toBe(200)
+    expect((await listedBy()).data.map(({ id }) => id)).toContain(ada.workspaceId)
+  })
+
+  it("leaves alone the locator of somebody who has come back since", async () => {
+    const ada = await newCaller()
+    const eve = await joined(ada, "member", "Eve")
+    const removedAt = Date.now() - 1_000
+    const of = [ada.workspaceId, eve.userId] as const
+    await execute("update members set removed_at = ? where workspace_id = ? and user_id = ?", removedAt, ...of)
+    await problemIn(await ada.delete(pathOf(eve)), 404)
+    const locators = () => rowsOf("select user_id from memberships where workspace_id = ? and user_id = ?", ...of)
+    expect(await locators()).toHaveLength(1)
+    await execute("update memberships set created_at = ? where workspace_id = ? and user_id = ?", removedAt, ...of)
+    await problemIn(await ada.delete(pathOf(eve)), 404)
+    expect(await locators()).toHaveLength(0)
   })
 
   it("keeps their name where they are named, and keeps them assigned until somebody changes it", async () => {

@@ -319,7 +319,7 @@ const rules: Record<string, Rule> = {
     send: ({ caller, projectId }) => caller.post(`${api}/tasks/bulk`, { tasks: [{ projectId, title: "New" }] }),
   },
   "GET /tasks/:idOrKey/activity": {
-    scopes: ["task:read"],
+    scopes: ["event:read", "task:read"],
     roles: everybody,
     level: "view",
     send: (s) => s.caller.get(`${task(s)}/activity`),

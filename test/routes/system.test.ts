@@ -21,7 +21,11 @@ const documentOf = async () => {
 
 describe("GET /openapi.json", () => {
   // Pages for people and the files they load; everything else is the API.
-  const pages = new Set(["GET /", "GET /docs", "GET /docs/assets/:name"])
+  const pages = new Set(
+    ["/", "/docs", "/docs/assets/:name", "/pages/:name"]
+      .concat("/verify-email", "/reset-password", "/confirm-email", "/invitations")
+      .map((path) => `GET ${path}`),
+  )
 
   it("describes every route that answers", async () => {
     const { document } = await documentOf()
@@ -157,6 +161,11 @@ describe("every answer", () => {
     const answer = await ada.get(`/api/v1/tasks/${task.id}`)
     expect(answer.headers.get("x-content-type-options")).toBe("nosniff")
     expect(answer.headers.get("x-frame-options")).toBe("DENY")
+    for (const path of ["/pages/a/b", "/pages/none.js", "/docs/x", "/invitations"]) {
+      const { headers } = await (await sharedApp()).fetch(path, { method: path === "/invitations" ? "POST" : "GET" })
+      expect(headers.get("x-frame-options"), path).toBe("DENY")
+      expect(headers.get("content-security-policy"), path).toContain("default-src 'none'")
+    }
     expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'")
     expect(answer.headers.get("cache-control")).toBe("private, no-cache")
     expect(answer.headers.get("x-request-id")).toMatch(/^req_/)

@@ -170,6 +170,17 @@ describe("PUT /tasks/:idOrKey/position", () => {
     expect(await orderOf(projectId)).toEqual(model)
   })
 
+  it("says so where two stand at one position", async () => {
+    const { projectId, a, b, c, d } = await scene(4)
+    for (const task of [a, b]) await ada.patch(`/api/v1/tasks/${task.id}`, { position: "a0" })
+    for (const beside of [{ after: a.id }, { before: b.id }]) {
+      expect((await problemIn(await place(ada, c, beside), 409)).detail).toContain("No place is left")
+    }
+    expect((await place(ada, d, { after: b.id })).status).toBe(200)
+    expect((await place(ada, c, { before: a.id })).status).toBe(200)
+    expect(await orderOf(projectId)).toEqual([c, a, b, d].map(({ id }) => id))
+  })
+
   it("says so when no place is left", async () => {
     const { projectId, a, b, c } = await scene(4)
     const long = `a0${"0".repeat(252)}`

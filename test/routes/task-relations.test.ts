@@ -186,6 +186,26 @@ describe("relations across projects", () => {
     expect((await relate(ben, open.id, "relates", secret.id)).status).toBe(200)
   })
 
+  it("are not made by somebody demoted a moment ago with what they no longer see", async () => {
+    const host = await newCaller()
+    const [eve, gus] = [await joined(host, "owner"), await joined(host, "admin")]
+    const hidden = await newProject(host, { visibility: "private" })
+    const open = await newProject(host)
+    const named = await newProject(host)
+    for (const person of [eve, gus]) {
+      await host.put(`/api/v1/projects/${named.id}/members/${person.userId}`, { level: "edit" })
+    }
+    const [a, secret, other] = await Promise.all(
+      [named, hidden, open].map(({ id: projectId }) => newTask(host, { projectId })),
+    )
+    await host.patch(`/api/v1/members/${eve.userId}`, { role: "member" })
+    await host.patch(`/api/v1/members/${gus.userId}`, { role: "guest" })
+    await problemIn(await relate(eve, a?.id ?? "", "blocks", secret?.id ?? ""), 404)
+    await problemIn(await relate(gus, a?.id ?? "", "blocks", other?.id ?? ""), 404)
+    expect(await rowsIn(host)).toEqual([])
+    expect((await relate(eve, a?.id ?? "", "blocks", other?.id ?? "")).status).toBe(200)
+  })
+
   it("are not shown to tasks that are deleted, and are not made with them", async () => {
     const [a, b] = [await newTask(ada), await newTask(ada)]
     await relate(ada, a.id, "relates", b.id)

@@ -250,6 +250,16 @@ describe("a deleted workspace", () => {
     expect(await deletedAt(ada, ada.workspaceId)).toBeNull()
   })
 
+  it("that has been restored, of which the directory was not told, is entered all the same and set right", async () => {
+    const ada = await newCaller()
+    const path = `/api/v1/workspaces/${ada.workspaceId}`
+    await ada.delete(path)
+    await problemIn(await ada.through(await cutOffBeforeDirectory()).put(`${path}/restoration`), 500)
+    expect(await deletedAt(ada, ada.workspaceId)).not.toBeNull()
+    expect((await login(ada)).workspace.id).toBe(ada.workspaceId)
+    expect(await deletedAt(ada, ada.workspaceId)).toBeNull()
+  })
+
   it("of which the directory was not told is set right by whoever looks for it", async () => {
     const ada = await newCaller()
     await ada.through(await cutOffBeforeDirectory()).delete(`/api/v1/workspaces/${ada.workspaceId}`)

@@ -129,6 +129,9 @@ export async function demoted(caller: Caller, from: Role, to: Role, act: () => P
       caller.userId,
     )
   await set(to)
-  await act()
-  await set(from)
+  try {
+    await act()
+  } finally {
+    await set(from)
+  }
 }

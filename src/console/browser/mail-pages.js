@@ -75,7 +75,5 @@ for (const form of forms) {
   })
 }
 
-if (token === "") {
-  tell("This link is not complete: open it from the mail again, or copy all of it.", true)
-  for (const form of forms) form.hidden = true
-}
+if (token === "") tell("This link is not complete: open it from the mail again, or copy all of it.", true)
+for (const form of forms) form.hidden = token === ""
