@@ -2,7 +2,7 @@ import { Hono } from "hono"
 import { except } from "hono/combine"
 import { mailPages, pagePaths } from "./console/mail-pages.ts"
 import { accessLog } from "./gateway/access-log.ts"
-import { authenticate } from "./gateway/authenticate.ts"
+import { admitCaller } from "./gateway/admit-caller.ts"
 import { crossOrigin } from "./gateway/cross-origin.ts"
 import { bulkBodyLimit, defaultBodyLimit, limitBody } from "./gateway/limit-body.ts"
 import { openRequest } from "./gateway/open-request.ts"
@@ -55,7 +55,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", authRoutes)
   app.route("/api/v1", accountRoutes)
 
-  app.use("/api/v1/*", authenticate())
+  app.use("/api/v1/*", admitCaller())
   app.use("/api/v1/*", replay())
   app.route("/api/v1", meRoutes)
   app.route("/api/v1", apiKeyRoutes)

@@ -9,7 +9,9 @@ import { type AccessTokens, openAccessTokens } from "./lib/access-token.ts"
 import { fromBase64Url } from "./lib/bytes.ts"
 import { hmac, hmacKey } from "./lib/hmac.ts"
 import { type PasswordHasher, scryptHasher } from "./lib/passwords.ts"
-import { durableLimiter, type Limiter } from "./limits/limiter.ts"
+import { durableEngine } from "./limits/durable.ts"
+import { leased } from "./limits/leased.ts"
+import { type Limiter, relaxed } from "./limits/limiter.ts"
 import { mailOf } from "./mail/mail.ts"
 import { consoleLog, type Log } from "./observability/log.ts"
 
@@ -34,6 +36,7 @@ export type Instance = {
 export async function openInstance(env: Bindings): Promise<Instance> {
   const settings = parseSettings(env)
   const now = () => Date.now()
+  const limiter = leased(durableEngine(env.RATE_LIMITER), now)
   const instanceKey = await hmacKey(fromBase64Url(settings.INSTANCE_KEY) ?? new Uint8Array())
   return {
     settings,
@@ -46,7 +49,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     hasher: scryptHasher(),
     sessions: sessionDirectory({ hubs: env.USER_HUB, instanceKey, now }),
     keys: keyMemory({ now, colo: caches.default, scope: await hmac(instanceKey, "api keys") }),
-    limiter: durableLimiter(env.RATE_LIMITER, { isRelaxed: settings.RATE_LIMITS === "relaxed" }),
+    limiter: settings.RATE_LIMITS === "relaxed" ? relaxed(limiter) : limiter,
     instanceKey,
     mail: mailOf({ bindings: env, settings, now }),
     log: consoleLog,

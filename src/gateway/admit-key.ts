@@ -3,11 +3,9 @@ import { identifyKey, noteUse } from "../domain/api-key-access.ts"
 import { DomainError, invalidApiKey } from "../domain/errors.ts"
 import type { AppEnv } from "../http/context.ts"
 import { newId } from "../lib/ids.ts"
-import { addressKey } from "../limits/limiter.ts"
 import { policies } from "../limits/policies.ts"
 import { logFailure } from "../observability/log.ts"
-import { clientAddress } from "./identify-device.ts"
-import { heed } from "./limit-rate.ts"
+import { chargeFailure } from "./limit-rate.ts"
 
 /** Lets a request act through an API key, which asks the database only when the colo does not know the key. */
 export async function admitKey(c: Context<AppEnv>, text: string, next: Next): Promise<void> {
@@ -15,7 +13,7 @@ export async function admitKey(c: Context<AppEnv>, text: string, next: Next): Pr
   const { keys, now, settings } = instance
   const identified = await identifyKey({ db, keys, now }, text)
   if (!identified) {
-    await chargeFailure(c)
+    await chargeFailure(c, policies.keyFailures)
     throw invalidApiKey()
   }
   const { key, hash, isUseDue } = identified
@@ -28,12 +26,4 @@ export async function admitKey(c: Context<AppEnv>, text: string, next: Next): Pr
   await next()
   // A commit has found that the key is none any more.
   if (c.error instanceof DomainError && c.error.code === "unauthenticated") await keys.forget(hash)
-}
-
-/** Only those who fail are counted, so that nobody pays for it with a key that works. */
-async function chargeFailure(c: Context<AppEnv>): Promise<void> {
-  const address = addressKey(clientAddress(c.req.header("cf-connecting-ip")))
-  // Without the limiter's engine the refusal stands all the same.
-  const verdict = await c.var.instance.limiter.take(policies.keyFailures, address).catch(() => null)
-  if (verdict) heed(c, verdict)
 }

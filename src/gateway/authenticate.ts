@@ -4,7 +4,9 @@ import { DomainError } from "../domain/errors.ts"
 import type { AppEnv } from "../http/context.ts"
 import { isApiKeyLike } from "../lib/api-key.ts"
 import { newId } from "../lib/ids.ts"
+import { policies } from "../limits/policies.ts"
 import { admitKey } from "./admit-key.ts"
+import { chargeFailure } from "./limit-rate.ts"
 
 /** Establishes who is calling and hands every verb its `ctx`: by an API key, or by an access token, which asks no backend. */
 export const authenticate = () =>
@@ -13,14 +15,16 @@ export const authenticate = () =>
     if (apiKey !== null) return admitKey(c, apiKey, next)
     const { instance, db } = c.var
     const token = bearerToken(c.req.header("authorization"))
-    if (!token) {
+    const claims = token && (await instance.tokens.verify(token, instance.now()))
+    if (!claims) {
+      await chargeFailure(c, policies.anonymousByAddress)
       throw new DomainError(
         "unauthenticated",
-        "Send an access token (Authorization: Bearer …) or an API key (X-API-Key)",
+        token
+          ? "This access token is not valid (any more)"
+          : "Send an access token (Authorization: Bearer …) or an API key (X-API-Key)",
       )
     }
-    const claims = await instance.tokens.verify(token, instance.now())
-    if (!claims) throw new DomainError("unauthenticated", "This access token is not valid (any more)")
 
     const { userId, workspaceId, role, sessionId } = claims
     const actor = { userId, role, sessionId, apiKey: null }

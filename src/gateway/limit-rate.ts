@@ -16,7 +16,8 @@ type KeyOf<Validated extends Input> = (c: Context<AppEnv, string, Validated>) =>
  */
 export const limitRate = <Validated extends Input = Input>(policy: Policy, keyOf: KeyOf<Validated>) =>
   createMiddleware<AppEnv, string, Validated>(async function limitRate(c, next) {
-    const verdict = await c.var.instance.limiter.take(policy, await keyOf(c)).catch((cause: unknown) => {
+    const { instance, later } = c.var
+    const verdict = await instance.limiter.take(policy, await keyOf(c), later).catch((cause: unknown) => {
       throw new DomainError("unavailable", "The rate limiter does not answer", { retryAfter: 5, cause })
     })
     heed(c, verdict)
@@ -36,7 +37,20 @@ export function heed(c: Context<AppEnv>, verdict: Verdict): void {
 export const limitAddress = (policy: Policy) =>
   limitRate(policy, (c) => addressKey(clientAddress(c.req.header("cf-connecting-ip"))))
 
+/** Counts those who fail, and only those: nobody pays for it with what works. Throws `rate_limited` beyond the policy. */
+export async function chargeFailure(c: Context<AppEnv>, policy: Policy): Promise<void> {
+  const address = addressKey(clientAddress(c.req.header("cf-connecting-ip")))
+  const { instance, later } = c.var
+  // Without the limiter's engine the refusal stands all the same.
+  const verdict = await instance.limiter.take(policy, address, later).catch(() => null)
+  if (verdict) heed(c, verdict)
+}
+
 function tell(c: Context<AppEnv>, { policy: { name, quota, windowMs }, remaining, resetMs }: Verdict): void {
+  const reset = Math.ceil(resetMs / second)
   c.header("ratelimit-policy", `"${name}";q=${quota};w=${windowMs / second}`, { append: true })
-  c.header("ratelimit", `"${name}";r=${remaining};t=${Math.ceil(resetMs / second)}`, { append: true })
+  // The last three say the same in the words of the draft's seventh version, which more clients know; whoever reads
+  // structured fields passes over parameters that it does not know.
+  const known = `limit=${quota};remaining=${remaining};reset=${reset}`
+  c.header("ratelimit", `"${name}";r=${remaining};t=${reset};${known}`, { append: true })
 }

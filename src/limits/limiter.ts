@@ -1,30 +1,29 @@
-import { within } from "../lib/deadline.ts"
-import { second } from "../lib/time.ts"
-import type { Policy } from "./policies.ts"
-import { relaxation } from "./policies.ts"
-import type { RateLimiter } from "./rate-limiter.ts"
+import type { Grant } from "./leasing.ts"
+import { type Policy, relaxation } from "./policies.ts"
 
 /** `resetMs`: how long until the window ends. */
 export type Verdict = { policy: Policy; isAllowed: boolean; remaining: number; resetMs: number }
 
 export type Limiter = {
-  /** Takes one from the quota of `key` under a policy. Throws when its engine does not answer. */
-  take(policy: Policy, key: string): Promise<Verdict>
+  /**
+   * Takes one from the quota of `key` under a policy. `later` gets work that may follow the answer. Throws when the
+   * engine does not answer.
+   */
+  take(policy: Policy, key: string, later?: (work: () => Promise<unknown>) => void): Promise<Verdict>
 }
 
-const deadline = 2 * second
-
-/** Exact limits, counted in one Durable Object per policy and key. */
-export function durableLimiter(objects: DurableObjectNamespace<RateLimiter>, { isRelaxed = false } = {}): Limiter {
-  return {
-    async take(policy, key) {
-      const quota = isRelaxed ? policy.quota * relaxation : policy.quota
-      const object = objects.getByName(`${policy.name}:${key}`)
-      const verdict = await within(deadline, object.take(quota, policy.windowMs))
-      return { policy: { ...policy, quota }, ...verdict }
-    },
-  }
+/** Counts for everybody. */
+export type Engine = {
+  /** Takes `count` from the quota, or nothing when less than that is left. */
+  take(policy: Policy, key: string, count: number): Promise<Grant>
+  /** Gives back what was taken in that window and not spent. Nothing happens when the window has ended. */
+  giveBack(policy: Policy, key: string, count: number, window: number): Promise<void>
 }
+
+/** An engine whose quotas are wider than the policies say, and tell so. */
+export const relaxed = (engine: Limiter): Limiter => ({
+  take: (policy, key, later) => engine.take({ ...policy, quota: policy.quota * relaxation }, key, later),
+})
 
 /**
  * What an address is limited by. A household or a rented server has a whole IPv6 /64 to itself, so that is what counts;

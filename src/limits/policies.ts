@@ -5,6 +5,11 @@ export type Policy = { name: string; quota: number; windowMs: number }
 
 /** Who may do what how often. Sign-in is limited by address and by account, whichever is used up first. */
 export const policies = {
+  /** Every request of a person, or through a key; those of 1,000 and more are leased (leasing.ts). */
+  requestsByUser: { name: "user", quota: 3_000, windowMs: 5 * minute },
+  requestsByKey: { name: "api-key", quota: 6_000, windowMs: 5 * minute },
+  /** Requests that need a token and have none, or none that is valid. */
+  anonymousByAddress: { name: "anonymous", quota: 100, windowMs: 15 * minute },
   registerByAddress: { name: "register-address", quota: 10, windowMs: hour },
   loginByAddress: { name: "login-address", quota: 30, windowMs: 15 * minute },
   loginByAccount: { name: "login-account", quota: 10, windowMs: 15 * minute },

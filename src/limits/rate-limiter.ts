@@ -1,24 +1,41 @@
 import { DurableObject } from "cloudflare:workers"
+import type { Grant } from "./leasing.ts"
 
 type Window = { taken: number; ends_at: number }
 
 /** Counts one key of one policy: a window that begins with its first use. It forgets everything when the window ends. */
 export class RateLimiter extends DurableObject {
-  async take(quota: number, windowMs: number): Promise<{ isAllowed: boolean; remaining: number; resetMs: number }> {
+  /** Takes `count`, or nothing when less than that is left. */
+  async take(quota: number, windowMs: number, count = 1): Promise<Grant> {
     const now = Date.now()
     const { sql } = this.ctx.storage
     sql.exec(
       "create table if not exists window (id integer primary key, taken integer not null, ends_at integer not null)",
     )
-    const [current] = sql.exec<Window>("select taken, ends_at from window where ends_at > ?", now).toArray()
+    const current = this.#current(now)
     const taken = current?.taken ?? 0
     const endsAt = current?.ends_at ?? now + windowMs
-    const resetMs = endsAt - now
-    if (taken >= quota) return { isAllowed: false, remaining: 0, resetMs }
+    // Two windows never end at the same moment, so their ends tell them apart.
+    const told = { resetMs: endsAt - now, window: endsAt }
+    if (taken + count > quota) return { isAllowed: false, remaining: Math.max(quota - taken, 0), ...told }
 
-    sql.exec("insert or replace into window (id, taken, ends_at) values (1, ?, ?)", taken + 1, endsAt)
+    sql.exec("insert or replace into window (id, taken, ends_at) values (1, ?, ?)", taken + count, endsAt)
     if (!current) await this.ctx.storage.setAlarm(endsAt)
-    return { isAllowed: true, remaining: quota - taken - 1, resetMs }
+    return { isAllowed: true, remaining: quota - taken - count, ...told }
+  }
+
+  /** Gives back what was taken in a window and not used, if that is still the window. */
+  giveBack(count: number, window: number): void {
+    const current = this.#current(Date.now())
+    if (current?.ends_at !== window) return
+    this.ctx.storage.sql.exec("update window set taken = ?", Math.max(current.taken - count, 0))
+  }
+
+  #current(now: number): Window | undefined {
+    const { sql } = this.ctx.storage
+    const [table] = sql.exec("select 1 from sqlite_master where name = 'window'").toArray()
+    if (!table) return undefined
+    return sql.exec<Window>("select taken, ends_at from window where ends_at > ?", now).toArray()[0]
   }
 
   /** For the health check: answers without storing anything. */

@@ -3,7 +3,7 @@ import { EmailChangeRequest, MailedToken, PasswordChange, Reset, ResetRequest } 
 import * as account from "../domain/account.ts"
 import { noDelivery } from "../domain/mail.ts"
 import * as passwords from "../domain/passwords.ts"
-import { authenticate } from "../gateway/authenticate.ts"
+import { admitCaller } from "../gateway/admit-caller.ts"
 import { limitAddress, limitRate } from "../gateway/limit-rate.ts"
 import type { AppEnv } from "../http/context.ts"
 import { body, operation } from "../http/contract.ts"
@@ -21,7 +21,7 @@ const byUser = (c: Context<AppEnv>) => c.var.ctx.actor.userId
 
 accountRoutes.post(
   "/auth/verification",
-  authenticate(),
+  admitCaller(),
   operation("Mail me a token that verifies my e-mail address", null, 202, {
     description: "Registering does so too. Nothing is mailed when it is verified already.",
   }),
@@ -82,7 +82,7 @@ accountRoutes.put(
 
 accountRoutes.put(
   "/auth/password",
-  authenticate(),
+  admitCaller(),
   operation("Change my password", null, 204, { description: "My other sessions end." }),
   body(PasswordChange),
   limitRate(policies.passwordByUser, byUser),
@@ -98,7 +98,7 @@ accountRoutes.put(
 
 accountRoutes.post(
   "/auth/email-change",
-  authenticate(),
+  admitCaller(),
   operation("Mail a token to the e-mail address that shall be mine", null, 202, {
     description: "Until it is used, the address of before is mine.",
   }),

@@ -13,7 +13,8 @@ import { Switch } from "../contracts/workspaces.ts"
 import { mailVerification } from "../domain/account.ts"
 import * as devices from "../domain/devices.ts"
 import * as identity from "../domain/identity.ts"
-import { authenticate, bearerToken } from "../gateway/authenticate.ts"
+import { admitCaller } from "../gateway/admit-caller.ts"
+import { bearerToken } from "../gateway/authenticate.ts"
 import { identifyDevice } from "../gateway/identify-device.ts"
 import { limitAddress, limitRate } from "../gateway/limit-rate.ts"
 import type { AppEnv } from "../http/context.ts"
@@ -59,7 +60,7 @@ authRoutes.post(
 
 authRoutes.post(
   "/auth/switch",
-  authenticate(),
+  admitCaller(),
   operation("Exchange the session for one in another of my workspaces", Tokens, 200, {
     description: "Both tokens are new; the refresh token of before is used up.",
   }),
@@ -82,14 +83,14 @@ authRoutes.post(
 
 authRoutes.get(
   "/auth/sessions",
-  authenticate(),
+  admitCaller(),
   operation("List the devices that are signed in", SessionList),
   async (c) => c.json({ data: await devices.listSessions(c.var.identity, c.var.ctx.actor) }),
 )
 
 authRoutes.delete(
   "/auth/sessions/:sessionId",
-  authenticate(),
+  admitCaller(),
   operation("Sign a device out"),
   params(SessionPath),
   async (c) => {

@@ -58,6 +58,18 @@ describe("among 20,000 related tasks", () => {
     await expectSearches(statements)
   })
 
+  it("a task is put beside another one by what stands next to it", async () => {
+    await asked((ada) => ada.patch(`/api/v1/tasks/${nthTask(10)}`, { position: "Zz" }))
+    const { cost, statements } = await asked((ada) =>
+      ada.put(`/api/v1/tasks/${nthTask(19_000)}/position`, { after: nthTask(10) }),
+    )
+    expect([cost.trips, cost.read <= 100]).toEqual([2, true])
+    const reading = statements.filter(({ text }) => !/^\s*insert into "?heads/i.test(text))
+    expect((await expectSearches(reading)).join("\n")).toContain(
+      "tasks_project_position (workspace_id=? AND project_id=?",
+    )
+  })
+
   it("a task is hung elsewhere by climbing from its new parent", async () => {
     const { cost, statements } = await asked((ada) =>
       ada.patch(`/api/v1/tasks/${nthTask(19_999)}`, { parentId: nthTask(19_000) }),

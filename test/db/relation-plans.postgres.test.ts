@@ -56,6 +56,18 @@ describe("among 20,000 related tasks", () => {
   })
 })
 
+describe("among 20,000 tasks in their order", () => {
+  it("a task is put beside another one by what stands next to it", async () => {
+    await asked((ada) => ada.patch(`/api/v1/tasks/${nthTask(10)}`, { position: "Zz" }))
+    const { statements } = await asked((ada) =>
+      ada.put(`/api/v1/tasks/${nthTask(19_000)}/position`, { after: nthTask(10) }),
+    )
+    const { indexes, looked } = await expectSearches(statements.filter(({ text }) => /^\s*select/i.test(text)))
+    expect(indexes).toContain("tasks_project_position")
+    expect(looked).toBeLessThanOrEqual(30)
+  })
+})
+
 describe("among 5,000 favourites of others", () => {
   it("one's own are read by the page", async () => {
     for (const limit of [1, 50, 200]) {

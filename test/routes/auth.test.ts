@@ -46,6 +46,10 @@ async function post(path: string, body: unknown, app?: TestApp, headers: Headers
 const register = (input: object = {}, app?: TestApp, headers?: Headers) =>
   post("/register", { email: newEmail(), password, name: "Ada", ...input }, app, headers)
 
+/** What is left of each limit, without what says the same for older clients. */
+const limitIn = ({ headers }: Pick<Response, "headers">) =>
+  headers.get("ratelimit")?.replaceAll(/;limit=\d+;remaining=\d+;reset=\d+/g, "")
+
 const login = (input: { email: string; password?: string }, app?: TestApp, headers?: Headers) =>
   post("/login", { password, ...input }, app, headers)
 
@@ -677,9 +681,7 @@ describe("the limits on signing in", () => {
     for (let host = 1; host <= 10; host += 1) {
       const answer = await register({}, undefined, from(`${network}::${host}`))
       expect(answer.status).toBe(201)
-      expect(answer.headers.get("ratelimit")).toMatch(
-        new RegExp(`^"register-address";r=${10 - host};t=(3600|3[45]\\d\\d)$`),
-      )
+      expect(limitIn(answer)).toMatch(new RegExp(`^"register-address";r=${10 - host};t=(3600|3[45]\\d\\d)$`))
     }
     const email = newEmail()
     const refused = await register({ email }, undefined, from(`${network}::ffff:1`))
@@ -690,7 +692,7 @@ describe("the limits on signing in", () => {
     })
     const { headers } = refused
     expect(headers.get("ratelimit-policy")).toBe('"register-address";q=10;w=3600')
-    expect(headers.get("ratelimit")).toMatch(/^"register-address";r=0;t=\d+$/)
+    expect(limitIn({ headers })).toMatch(/^"register-address";r=0;t=\d+$/)
     expect(Number(headers.get("retry-after"))).toBeGreaterThan(3_000)
     expect(Number(headers.get("retry-after"))).toBeLessThanOrEqual(3_600)
     expect(await rowsOf("select id from users where email = ?", email)).toEqual([])
@@ -716,9 +718,7 @@ describe("the limits on signing in", () => {
     for (let left = 9; left >= 0; left -= 1) {
       const answer = await login({ email: left % 2 ? ada.email : ada.email.toUpperCase(), password: "wrong" })
       await problemIn(answer, 401)
-      expect(answer.headers.get("ratelimit")).toMatch(
-        new RegExp(`^"login-address";r=29;t=900, "login-account";r=${left};t=\\d+$`),
-      )
+      expect(limitIn(answer)).toMatch(new RegExp(`^"login-address";r=29;t=900, "login-account";r=${left};t=\\d+$`))
     }
     const { calls, hasher } = counted(scryptHasher({ cost: { ln: 1, r: 1, p: 1 } }))
     const refused = await login({ email: ada.email }, await openApp({ hasher }))
@@ -762,9 +762,9 @@ describe("the limits on signing in", () => {
   it("charge for requests that make no sense, too", async () => {
     const address = newAddress()
     const first = await post("/login", { nonsense: true }, undefined, from(address))
-    expect(first.headers.get("ratelimit")).toBe('"login-address";r=29;t=900')
+    expect(limitIn(first)).toBe('"login-address";r=29;t=900')
     const second = await post("/login", { nonsense: true }, undefined, from(address))
-    expect(second.headers.get("ratelimit")).toContain("r=28")
+    expect(limitIn(second)).toContain("r=28")
   })
 
   it("let nobody in while their engine is down", async () => {

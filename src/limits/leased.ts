@@ -1,0 +1,73 @@
+import { extend, type Lease, leftover, partOf, spend } from "./leasing.ts"
+import type { Engine, Limiter, Verdict } from "./limiter.ts"
+import type { Policy } from "./policies.ts"
+
+// Somebody whose part is forgotten loses what is left of it until the window ends.
+const capacity = 5_000
+// How many of those who have not come back are looked at whenever the engine is asked anyway.
+const sweptAtOnce = 10
+
+type Held = { policy: Policy; key: string; lease: Lease }
+
+/** Asks the engine once for many requests where a quota is large, and for each one where it is not. */
+export function leased(engine: Engine, now: () => number): Limiter {
+  const held = new Map<string, Held>()
+  const asking = new Set<string>()
+
+  /** Gives back what has run out, of those who were not seen for the longest time. */
+  function sweep(): (() => Promise<unknown>)[] {
+    const returns: (() => Promise<unknown>)[] = []
+    for (const [id, { policy, key, lease }] of [...held.entries().take(sweptAtOnce)]) {
+      if (now() < lease.until && held.size <= capacity) continue
+      held.delete(id)
+      const count = leftover(lease, now())
+      if (count > 0) returns.push(() => engine.giveBack(policy, key, count, lease.window))
+    }
+    return returns
+  }
+
+  return {
+    async take(policy, key, later = () => undefined) {
+      const id = `${policy.name}:${key}`
+      const known = held.get(id)?.lease ?? null
+      const spent = spend(known, now())
+      if (spent) {
+        held.set(id, { policy, key, lease: spent })
+        return verdictOf(policy, spent, now())
+      }
+
+      for (const giveBack of sweep()) later(() => giveBack().catch(() => undefined))
+      // Of those who find nothing at the same time, one takes a part and the others what they need.
+      const count = asking.has(id) ? 1 : partOf(policy.quota)
+      asking.add(id)
+      try {
+        const { grant, granted, askedAt } = await ask(engine, now, { policy, key, count })
+        if (!grant.isAllowed) return { policy, isAllowed: false, remaining: 0, resetMs: grant.resetMs }
+        const lease = extend(held.get(id)?.lease ?? null, { grant, count: granted, askedAt })
+        held.delete(id)
+        if (lease.held > 0) held.set(id, { policy, key, lease })
+        return { policy, isAllowed: true, remaining: grant.remaining + lease.held, resetMs: grant.resetMs }
+      } finally {
+        asking.delete(id)
+      }
+    },
+  }
+}
+
+type Question = { policy: Policy; key: string; count: number }
+
+/** A part of the quota, or the one request when no whole part is left. */
+async function ask(engine: Engine, now: () => number, { policy, key, count }: Question) {
+  const askedAt = now()
+  const grant = await engine.take(policy, key, count)
+  if (grant.isAllowed || count === 1 || grant.remaining === 0) return { grant, granted: count, askedAt }
+  const again = now()
+  return { grant: await engine.take(policy, key, 1), granted: 1, askedAt: again }
+}
+
+const verdictOf = (policy: Policy, { held, left, endsAt }: Lease, now: number): Verdict => ({
+  policy,
+  isAllowed: true,
+  remaining: left + held,
+  resetMs: Math.max(endsAt - now, 0),
+})
