@@ -4,6 +4,7 @@ import { mailPages, pagePaths } from "./console/mail-pages.ts"
 import { accessLog } from "./gateway/access-log.ts"
 import { admitCaller } from "./gateway/admit-caller.ts"
 import { crossOrigin } from "./gateway/cross-origin.ts"
+import { guardFlood } from "./gateway/guard-flood.ts"
 import { bulkBodyLimit, defaultBodyLimit, limitBody } from "./gateway/limit-body.ts"
 import { openRequest } from "./gateway/open-request.ts"
 import { refuseUnknown } from "./gateway/refuse-unknown.ts"
@@ -43,6 +44,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.use(except(pages, securityHeaders()))
   for (const path of pages) app.use(path, pageSecurityHeaders())
   app.use(crossOrigin())
+  app.use(guardFlood())
 
   app.route("/", systemRoutes)
   app.route("/", docsRoutes(app))

@@ -11,6 +11,7 @@ export type Bindings = {
   USER_HUB: DurableObjectNamespace<UserHub>
   RATE_LIMITER: DurableObjectNamespace<RateLimiter>
   MAILBOX: DurableObjectNamespace<Mailbox>
+  FLOOD_GUARD?: RateLimit
   EMAIL?: SendEmail
   ASSETS: Fetcher
   ENVIRONMENT?: string
