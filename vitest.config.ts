@@ -3,6 +3,7 @@ import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin"
 import { defineConfig } from "vitest/config"
 import { makeSecrets } from "./scripts/secrets.ts"
 import { postgresForTests } from "./test/support/postgres-server.ts"
+import { redisForTests } from "./test/support/redis-server.ts"
 
 const suites = [
   "test/{routes,gateway,http,domain,db,cache,hub,mail,limits,lib,observability}/**/*.test.ts",
@@ -12,7 +13,7 @@ const suites = [
 // The same suite in workerd with the real bindings of wrangler.toml or wrangler.postgres.toml, once per database; and in Node what looks at the
 // repository, its commands and a browser.
 export default defineConfig(async () => {
-  const postgres = await postgresForTests()
+  const [postgres, redis] = await Promise.all([postgresForTests(), redisForTests()])
   const bindings = {
     ...(await makeSecrets()),
     ENVIRONMENT: "development",
@@ -23,7 +24,13 @@ export default defineConfig(async () => {
   const onD1 = cloudflareTest({
     main: "./src/worker.ts",
     wrangler: { configPath: "./wrangler.toml" },
-    miniflare: { bindings: { ...bindings, TEST_MIGRATIONS: migrations } },
+    miniflare: {
+      bindings: {
+        ...bindings,
+        TEST_MIGRATIONS: migrations,
+        ...("url" in redis && { TEST_UPSTASH_URL: redis.url, TEST_UPSTASH_TOKEN: redis.token }),
+      },
+    },
   })
   if ("url" in postgres) process.env["CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE"] = postgres.url
   const onPostgres = cloudflareTest({
@@ -43,15 +50,18 @@ export default defineConfig(async () => {
     ssr: { resolve: { conditions: ["workerd", "module", "development|production"] } },
     test: {
       reporters: ["default", "./test/support/suites-reporter.ts"],
-      globalSetup: ["./test/support/postgres-server.ts"],
-      provide: { postgresMissing: "missing" in postgres ? postgres.missing : "" },
+      globalSetup: ["./test/support/postgres-server.ts", "./test/support/redis-server.ts"],
+      provide: {
+        postgresMissing: "missing" in postgres ? postgres.missing : "",
+        redisMissing: "missing" in redis ? redis.missing : "",
+      },
       projects: [
         {
           plugins: [onD1],
           test: {
             name: "worker on D1",
             include: suites,
-            exclude: ["test/**/*.postgres.test.ts"],
+            exclude: ["test/**/*.postgres.test.ts", ...("missing" in redis ? ["test/**/*.redis.test.ts"] : [])],
             setupFiles: ["./test/support/setup.ts"],
             ...timeouts,
           },
@@ -62,13 +72,17 @@ export default defineConfig(async () => {
               test: {
                 name: "worker on Postgres",
                 include: suites,
-                exclude: ["test/**/*.d1.test.ts"],
+                // What has nothing to do with the database runs once.
+                exclude: ["test/**/*.d1.test.ts", "test/**/*.redis.test.ts"],
                 ...timeouts,
                 // Every request opens a connection of its own, which costs a server process here.
                 testTimeout: 120_000,
               },
             }
           : { test: { name: "worker on Postgres", include: ["test/support/postgres-missing.test.ts"] } },
+        ...("missing" in redis
+          ? [{ test: { name: "limits on Upstash", include: ["test/support/redis-missing.test.ts"] } }]
+          : []),
         {
           test: {
             name: "node",

@@ -26,6 +26,7 @@ const bars = { create: 16, close: 9, patch: 8 }
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const ourBundle = join(root, "dist/worker/worker.js")
+const postgresBundle = join(root, "dist/worker-postgres/worker.js")
 const bareConfig = join(root, "bench/wrangler.toml")
 const bareBundle = join(root, "dist/baseline/baseline.js")
 
@@ -70,7 +71,7 @@ async function main(): Promise<void> {
   const state = join(folder, "postgres")
   const onPostgres = await serve({
     config: join(root, "wrangler.postgres.toml"),
-    bundle: ourBundle,
+    bundle: postgresBundle,
     state,
     bindings: secrets,
     postgres: server.url,

@@ -25,6 +25,8 @@ export type Bindings = {
   SIGNING_KEY?: string
   PREVIOUS_SIGNING_KEY?: string
   INSTANCE_KEY?: string
+  UPSTASH_REDIS_REST_URL?: string
+  UPSTASH_REDIS_REST_TOKEN?: string
 }
 
 const jsonText = z.string().transform((text, context): unknown => {
@@ -70,6 +72,12 @@ const settingsSchema = z
     SIGNING_KEY: privateKey,
     PREVIOUS_SIGNING_KEY: privateKey.optional(),
     INSTANCE_KEY: z.base64url().length(43),
+    UPSTASH_REDIS_REST_URL: z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).optional(),
+    UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
+  })
+  .refine((settings) => !settings.UPSTASH_REDIS_REST_URL === !settings.UPSTASH_REDIS_REST_TOKEN, {
+    path: ["UPSTASH_REDIS_REST_TOKEN"],
+    message: "must be set where UPSTASH_REDIS_REST_URL is, and nowhere else",
   })
   .refine((settings) => settings.RATE_LIMITS === "standard" || settings.ENVIRONMENT !== "production", {
     path: ["RATE_LIMITS"],

@@ -11,7 +11,8 @@ import { hmac, hmacKey } from "./lib/hmac.ts"
 import { type PasswordHasher, scryptHasher } from "./lib/passwords.ts"
 import { durableEngine } from "./limits/durable.ts"
 import { leased } from "./limits/leased.ts"
-import { type Limiter, relaxed } from "./limits/limiter.ts"
+import { type Engine, type Limiter, relaxed } from "./limits/limiter.ts"
+import { upstashEngine } from "./limits/upstash.ts"
 import { mailOf } from "./mail/mail.ts"
 import { consoleLog, type Log } from "./observability/log.ts"
 
@@ -32,11 +33,19 @@ export type Instance = {
   startedAt: number
 }
 
+/** Who counts for a deployment, decided here and nowhere else. */
+function engineOf(
+  { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token }: Settings,
+  { RATE_LIMITER }: Pick<Bindings, "RATE_LIMITER">,
+): Engine {
+  return url && token ? upstashEngine({ url, token }) : durableEngine(RATE_LIMITER)
+}
+
 /** Throws SettingsError for a deployment that must not serve. */
 export async function openInstance(env: Bindings): Promise<Instance> {
   const settings = parseSettings(env)
   const now = () => Date.now()
-  const limiter = leased(durableEngine(env.RATE_LIMITER), now)
+  const limiter = leased(engineOf(settings, env), now)
   const instanceKey = await hmacKey(fromBase64Url(settings.INSTANCE_KEY) ?? new Uint8Array())
   return {
     settings,

@@ -85,7 +85,10 @@ describe("the house", () => {
 
   it("chooses the database in one place, opens each in one place, and writes events in one place", () => {
     const holding = (pattern: RegExp) => files.filter((file) => pattern.test(readFileSync(file, "utf8")))
-    expect(holding(/\bHYPERDRIVE\b/).filter((file) => file !== "src/env.ts")).toEqual(["src/db/db.ts"])
+    expect(holding(/\bHYPERDRIVE\b/).filter((file) => file !== "src/env.ts")).toEqual([
+      "src/db/absent.ts",
+      "src/db/db.ts",
+    ])
     expect(holding(/from "drizzle-orm\/d1"/)).toEqual(["src/db/d1.ts"])
     expect(holding(/from "pg"/)).toEqual(["src/db/postgres-database.ts"])
     expect(holding(/insertRows\([^)]*\bevents\b|insert\(events\)/)).toEqual(["src/db/commit.ts"])
@@ -126,6 +129,11 @@ describe("the house", () => {
     const { d1_databases, hyperdrive: _none, configPath: _here, userConfigPath: _path, ...onD1 } = read("wrangler.toml")
     expect(hyperdrive).toMatchObject([{ binding: "HYPERDRIVE" }])
     expect(d1_databases).toMatchObject([{ binding: "DB" }])
-    expect({ ...onPostgres, d1_databases: [] }).toEqual({ ...onD1, d1_databases: [] })
+    // Each leaves out the other one's driver.
+    const { "#postgres": noPostgres, ...aliasOnD1 } = onD1.alias ?? {}
+    const { "#d1": noD1, ...aliasOnPostgres } = onPostgres.alias ?? {}
+    expect([noPostgres, noD1]).toEqual(["./src/db/absent.ts", "./src/db/absent.ts"])
+    const equal = { d1_databases: [], alias: aliasOnD1 }
+    expect({ ...onPostgres, d1_databases: [], alias: aliasOnPostgres }).toEqual({ ...onD1, ...equal })
   })
 })

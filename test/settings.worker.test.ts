@@ -89,6 +89,7 @@ describe("settings", () => {
     ["none of the three", { ENVIRONMENT: marked }],
     ["neither of the two", { RATE_LIMITS: marked }],
     ["no number", { LOG_SAMPLE_RATE: marked }],
+    ["no URL", { UPSTASH_REDIS_REST_URL: marked, UPSTASH_REDIS_REST_TOKEN: "x" }],
     ["more than all", { LOG_SAMPLE_RATE: "2" }],
     ["less than none", { LOG_SAMPLE_RATE: "-1" }],
     ["empty", { ISSUER: "" }],
@@ -101,6 +102,16 @@ describe("settings", () => {
       for (const secret of [marked, key.d, key.x]) expect(message).not.toContain(secret)
     })
   }
+
+  it("for Upstash are both there or neither", () => {
+    const both = { UPSTASH_REDIS_REST_URL: "https://x.upstash.io", UPSTASH_REDIS_REST_TOKEN: "x" }
+    expect(parseSettings({ ...secrets, ...both })).toMatchObject(both)
+    for (const name of Object.keys(both)) {
+      expect(refusalOf({ ...secrets, ...both, [name]: undefined })).toMatch(
+        /^UPSTASH_REDIS_REST_TOKEN: must be set where/,
+      )
+    }
+  })
 
   it("are all named when several are missing", () => {
     expect(refusalOf({})).toMatch(/SIGNING_KEY: .*; INSTANCE_KEY: /)

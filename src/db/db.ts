@@ -1,9 +1,9 @@
 import type { BatchResponse } from "drizzle-orm/batch"
 import type { PreparedQuery } from "drizzle-orm/session"
+import { d1Database } from "#d1"
 import { type Bindings, SettingsError } from "../env.ts"
 import { second } from "../lib/time.ts"
 import { type Commit, type Committed, commitOnce, findCommitted, refusalOf } from "./commit.ts"
-import { d1Database } from "./d1.ts"
 import type { Dialect } from "./dialect.ts"
 import type { Database, Engine, Query, Terms } from "./engine.ts"
 import { DbError } from "./errors.ts"
@@ -35,7 +35,7 @@ export type Db = Dialect & {
 export async function databaseOf({ HYPERDRIVE, DB }: Pick<Bindings, "HYPERDRIVE" | "DB">): Promise<Database> {
   if (HYPERDRIVE) {
     // A deployment on D1 does not spend its start-up on the driver.
-    const { postgresDatabase } = await import("./postgres-database.ts")
+    const { postgresDatabase } = await import("#postgres")
     return postgresDatabase(HYPERDRIVE.connectionString)
   }
   if (DB) return d1Database(DB)

@@ -9,6 +9,9 @@ declare global {
       SLOW_POSTGRES: string
       /** Tells the round trips of each connection to it since the last time. */
       SLOW_POSTGRES_TRIPS: string
+      /** A Redis behind Upstash's protocol; missing where none is installed. */
+      TEST_UPSTASH_URL: string
+      TEST_UPSTASH_TOKEN: string
     }
     interface GlobalProps {
       mainModule: typeof import("../../src/worker.ts")
