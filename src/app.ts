@@ -5,6 +5,7 @@ import { accessLog } from "./gateway/access-log.ts"
 import { admitCaller } from "./gateway/admit-caller.ts"
 import { crossOrigin } from "./gateway/cross-origin.ts"
 import { guardFlood } from "./gateway/guard-flood.ts"
+import { keepBookmark } from "./gateway/keep-bookmark.ts"
 import { bulkBodyLimit, defaultBodyLimit, limitBody } from "./gateway/limit-body.ts"
 import { openRequest } from "./gateway/open-request.ts"
 import { refuseUnknown } from "./gateway/refuse-unknown.ts"
@@ -45,6 +46,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   for (const path of pages) app.use(path, pageSecurityHeaders())
   app.use(crossOrigin())
   app.use(guardFlood())
+  app.use(keepBookmark())
 
   app.route("/", systemRoutes)
   app.route("/", docsRoutes(app))

@@ -37,6 +37,7 @@ export function remoteD1(options: Options): Database {
       )
     },
     ready: () => Promise.resolve(),
+    bookmark: () => null,
     close: () => Promise.resolve(),
   }
   return { connect: () => engine, connections: null }

@@ -31,13 +31,20 @@ export const sqliteDialect: Dialect = {
   scanPage: scanSqlite,
 }
 
-/** D1 runs a batch as one transaction, in one round trip. It has no way to be told that nobody waits any more. */
+/**
+ * D1 runs a batch as one transaction, in one round trip. It has no way to be told that nobody waits any more. Whoever
+ * brings a bookmark may be answered by a replica near them that has reached it; everybody else is by the primary.
+ */
 export function d1Database(binding: D1Database): Database {
-  const engine: Engine = {
+  return { connect: (from) => d1Engine(binding.withSession(from ?? "first-primary")), connections: null }
+}
+
+function d1Engine(session: D1DatabaseSession): Engine {
+  return {
     dialect: sqliteDialect,
     async send(queries) {
-      const results = await binding.batch<object>(
-        queries.map(({ text, values }) => binding.prepare(text).bind(...values)),
+      const results = await session.batch<object>(
+        queries.map(({ text, values }) => session.prepare(text).bind(...values)),
       )
       return results.map(({ results: rows, meta }) => ({
         rows,
@@ -46,7 +53,7 @@ export function d1Database(binding: D1Database): Database {
       }))
     },
     ready: () => Promise.resolve(),
+    bookmark: () => session.getBookmark(),
     close: () => Promise.resolve(),
   }
-  return { connect: () => engine, connections: null }
 }

@@ -24,6 +24,8 @@ export type Db = Dialect & {
   commit(commit: Commit): Promise<Committed>
   /** Resolves once there is a connection. */
   ready(): Promise<unknown>
+  /** How far the database was that answered last; null where there are no bookmarks, or nothing was asked. */
+  bookmark(): string | null
   /** Lets go of what the request held. */
   close(): Promise<void>
 }
@@ -95,6 +97,7 @@ export function openDb(
         }
       }),
     ready: () => engine.ready(),
+    bookmark: () => engine.bookmark(),
     close: () => engine.close(),
   }
 }

@@ -26,6 +26,8 @@ export type Engine = {
   /** Resolves once there is a connection. */
   ready(): Promise<unknown>
   send(queries: readonly Query[], terms: Terms): Promise<Result[]>
+  /** How far the database was that answered last, for whoever must see at least that; null where nobody can tell. */
+  bookmark(): string | null
   close(): Promise<void>
 }
 
@@ -41,7 +43,8 @@ export type Connections = {
 
 /** A deployment's database. An isolate opens it once; every request connects. */
 export type Database = {
-  connect(): Engine
+  /** `from`: the bookmark that the answers must have reached. Without one they are the primary's. */
+  connect(from?: string | null): Engine
   /** Counts them; null where there are none to count: D1 is a binding. */
   connections: (() => Connections) | null
 }

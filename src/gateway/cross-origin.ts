@@ -10,6 +10,7 @@ const exposed = [
   "X-Request-Id",
   "Idempotency-Replayed",
   "Server-Timing",
+  "Edgewise-Bookmark",
 ]
 
 /** Any page may call with a token; nothing here is authenticated by cookies, so no credentials are allowed. */
@@ -17,7 +18,15 @@ export const crossOrigin = () =>
   cors({
     origin: "*",
     allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    allowHeaders: ["Authorization", "X-API-Key", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"],
+    allowHeaders: [
+      "Authorization",
+      "X-API-Key",
+      "Content-Type",
+      "If-Match",
+      "If-None-Match",
+      "Idempotency-Key",
+      "Edgewise-Bookmark",
+    ],
     exposeHeaders: exposed,
     maxAge: 86_400,
   })

@@ -3,6 +3,7 @@ import { type Db, openDb } from "../db/db.ts"
 import type { AppEnv } from "../http/context.ts"
 import type { Instance } from "../instance.ts"
 import { newId } from "../lib/ids.ts"
+import { bookmarkIn } from "./keep-bookmark.ts"
 
 /** Gives a request its id and its database. */
 export const openRequest = (instance: Instance) =>
@@ -10,7 +11,7 @@ export const openRequest = (instance: Instance) =>
     const requestId = newId("request")
     c.set("requestId", requestId)
     c.set("instance", instance)
-    const db = openDb(instance.database.connect(), { isReadOnly: instance.settings.READ_ONLY })
+    const db = openDb(instance.database.connect(bookmarkIn(c)), { isReadOnly: instance.settings.READ_ONLY })
     c.set("db", db)
     const leftover: (() => Promise<unknown>)[] = []
     c.set("later", (work) => void leftover.push(work))

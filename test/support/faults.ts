@@ -21,7 +21,7 @@ export function between(meet: (batch: Batch) => Promise<Result[]>, real = databa
         run: (others = queries) => engine.send(others, terms),
       }),
   })
-  return { connections: real.connections, connect: () => meeting(real.connect()) }
+  return { connections: real.connections, connect: (from) => meeting(real.connect(from)) }
 }
 
 export const isCommit = ({ sql }: Batch): boolean =>

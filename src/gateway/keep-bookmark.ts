@@ -1,0 +1,29 @@
+import type { Context } from "hono"
+import { createMiddleware } from "hono/factory"
+import { invalid } from "../domain/errors.ts"
+import type { AppEnv } from "../http/context.ts"
+
+const name = "edgewise-bookmark"
+const form = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/
+
+/** What the database must have reached that answers this request; null: ask the primary. */
+export function bookmarkIn(c: Context): string | null {
+  const header = c.req.header(name)
+  if (!header || !form.test(header)) return null
+  return /\bno-cache\b/i.test(c.req.header("cache-control") ?? "") ? null : header
+}
+
+/**
+ * Tells how far the database was, for the next request to bring along: then it may be answered by a replica near its
+ * caller, and still sees what they have seen and written.
+ */
+export const keepBookmark = () =>
+  createMiddleware<AppEnv>(async function keepBookmark(c, next) {
+    const header = c.req.header(name)
+    if (header !== undefined && !form.test(header)) {
+      throw invalid({ pointer: "Edgewise-Bookmark", detail: "must be one that an answer has had" })
+    }
+    await next()
+    const bookmark = c.var.db.bookmark()
+    if (bookmark) c.header(name, bookmark)
+  })
