@@ -11,6 +11,7 @@ import { type FieldError, invalid } from "./errors.ts"
 import { commit, type DomainChange, ProjectHidden, untilUncontested } from "./events.ts"
 import { permit } from "./permissions.ts"
 import { findLabels, insertLabels, strayLabels } from "./task-labels.ts"
+import { isLowest, tooLow } from "./task-parents.ts"
 import { dueSort, type Task, taskView, whenColumns } from "./task-rows.ts"
 
 export async function createTask(ctx: Ctx, input: NewTaskInput): Promise<TaskView> {
@@ -127,7 +128,7 @@ function insertTasks(ctx: Ctx, drafts: Draft[]): Statement[] {
     insertRows(db, tasks, drafts, {
       fields: { ahead: "integer" },
       computed: { key: sql`p.key || '-' || (p.task_counter - ${given("ahead")})` },
-      tail: sql`${db.joinInOrder} ${projects} p on p.workspace_id = ${ctx.workspaceId} and p.id = ${given("projectId")} and p.deleted_at is null where ${given("parentId")} is null or exists (select 1 from ${tasks} parent where parent.workspace_id = ${ctx.workspaceId} and parent.id = ${given("parentId")} and parent.project_id = ${given("projectId")} and parent.deleted_at is null)`,
+      tail: sql`${db.joinInOrder} ${projects} p on p.workspace_id = ${ctx.workspaceId} and p.id = ${given("projectId")} and p.deleted_at is null where ${given("parentId")} is null or exists (select 1 from ${tasks} parent where parent.workspace_id = ${ctx.workspaceId} and parent.id = ${given("parentId")} and parent.project_id = ${given("projectId")} and parent.deleted_at is null) and not ${isLowest(ctx, given("parentId"))}`,
     }),
     ...(assigned.length > 0 ? [insertAssignees(ctx, assigned)] : []),
     ...(labelled.length > 0 ? [insertLabels(ctx, labelled)] : []),
@@ -167,25 +168,38 @@ async function explainRefusedTasks(
         ),
       ),
     db
-      .select({ id: tasks.id, projectId: tasks.projectId })
+      .select({
+        id: tasks.id,
+        projectId: tasks.projectId,
+        isLowest: sql<number | boolean>`${isLowest(ctx, sql`${tasks.id}`)}`.as("is_lowest"),
+      })
       .from(tasks)
       .where(and(eq(tasks.workspaceId, ctx.workspaceId), isNull(tasks.deletedAt), oneOf(tasks.id, parentIds))),
     ...findAssignable(ctx, userIds, projectIds),
     findLabels(ctx, labelIds),
   )
   const projectsById = new Map(projectRows.map((project) => [project.id, project]))
-  const projectOfParent = new Map(parentRows.map(({ id, projectId }) => [id, projectId]))
+  const parents = new Map(parentRows.map((parent) => [parent.id, parent]))
 
   const errors = inputs.flatMap((input, index): FieldError[] => {
     const at = pointer.replace("{}", String(index))
     const project = projectsById.get(input.projectId)
     if (!project || hidden.has(project.id)) return [{ pointer: `${at}/projectId`, detail: "There is no such project" }]
-    const parent = input.parentId && projectOfParent.get(input.parentId) !== input.projectId
     return [
-      ...(parent ? [{ pointer: `${at}/parentId`, detail: "There is no such task in this project" }] : []),
+      ...unfitParent(input, parents, `${at}/parentId`),
       ...strangers(input.assigneeIds, project, { people, named }, at),
       ...strayLabels(input.labelIds, found, at),
     ]
   })
   if (errors.length > 0) throw invalid(...errors)
+}
+
+type Parent = { projectId: string; isLowest: number | boolean }
+
+/** What keeps a new task from its parent. */
+function unfitParent(input: NewTaskInput, parents: Map<string, Parent>, pointer: string): FieldError[] {
+  if (input.parentId === null) return []
+  const parent = parents.get(input.parentId)
+  if (parent?.projectId !== input.projectId) return [{ pointer, detail: "There is no such task in this project" }]
+  return parent.isLowest ? [{ pointer, detail: tooLow }] : []
 }

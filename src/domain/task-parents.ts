@@ -10,7 +10,7 @@ import type { Task } from "./task-rows.ts"
 const deepest = 50
 
 /** A task and those above it, deleted ones too, as a query of `id` and `depth` (1 for the task itself). */
-function upFrom({ db, workspaceId }: Ctx, id: string): SQL {
+function upFrom({ db, workspaceId }: Ctx, id: string | SQL): SQL {
   const { tasks } = db.tables
   return sql`with recursive up (id, parent_id, depth) as (
     select x.id, x.parent_id, 1 from ${tasks} x where x.workspace_id = ${workspaceId} and x.id = ${id}
@@ -18,6 +18,13 @@ function upFrom({ db, workspaceId }: Ctx, id: string): SQL {
     select y.id, y.parent_id, up.depth + 1 from up ${db.joinEach(tasks, "y", sql`y.workspace_id = ${workspaceId} and y.id = up.parent_id`)} where up.depth < ${deepest}
   ) select up.id, up.depth from up`
 }
+
+/** Whether nothing can hang under a task: it hangs too low itself. */
+export function isLowest(ctx: Ctx, id: SQL): SQL {
+  return sql`((select 1 from (${upFrom(ctx, id)} where up.depth = ${deepest} limit 1) above) is not null)`
+}
+
+export const tooLow = `tasks hang at most ${deepest} deep`
 
 /** Whether a task of the same project is there and neither under the task nor too low, when the statement runs. */
 export function mayBeParent(ctx: Ctx, task: Pick<Task, "id" | "projectId">, parentId: string): SQL {
@@ -55,5 +62,5 @@ export async function explainParent(
   const refuse = (detail: string) => invalid({ pointer: "/parentId", detail })
   if (!parent) throw refuse("There is no such task in this project")
   if (above.some(({ id }) => id === task.id)) throw refuse("would make a cycle")
-  if (above.some(({ depth }) => depth === deepest)) throw refuse(`tasks hang at most ${deepest} deep`)
+  if (above.some(({ depth }) => depth === deepest)) throw refuse(tooLow)
 }

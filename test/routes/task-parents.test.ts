@@ -94,6 +94,17 @@ describe("the parent of a task", () => {
     ])
     expect(await pointersIn(await hang(host, nthTask(0), nthTask(59)))).toEqual(["/parentId"])
     expect(await taskIn(await hang(host, task.id, nthTask(48)))).toMatchObject({ parentId: nthTask(48) })
+    // So is what is made there, alone or among others.
+    const child = (n: number) => ({ projectId: host.inboxId, title: "x", parentId: nthTask(n) })
+    expect(await detailsIn(await host.post("/api/v1/tasks", child(49)))).toEqual([
+      ["/parentId", "tasks hang at most 50 deep"],
+    ])
+    const tasks = [child(0), child(59), { projectId: host.inboxId, title: "y" }]
+    expect(await detailsIn(await host.post("/api/v1/tasks/bulk", { tasks }))).toEqual([
+      ["/tasks/1/parentId", "tasks hang at most 50 deep"],
+    ])
+    const made = await host.post("/api/v1/tasks", child(48))
+    expect([made.status, costOf(made).trips]).toEqual([201, 1])
   })
 
   it("never makes a cycle of two tasks that are hung under each other at once", async () => {
