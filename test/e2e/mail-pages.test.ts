@@ -1,20 +1,15 @@
-import { existsSync } from "node:fs"
-import { type Browser, chromium, type Page } from "playwright-core"
+import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type Server, startServer } from "../support/server.ts"
+import { hasBrowser, startBrowser } from "../support/browser.ts"
+import type { Server } from "../support/server.ts"
 
-const executablePath = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium"
-const hasBrowser = existsSync(executablePath)
 const password = "a long passphrase"
 
 let server: Server
 let browser: Browser
 
 beforeAll(async () => {
-  if (!hasBrowser) return
-  server = await startServer()
-  // Without a sandbox, because tests also run as root in containers; the page is our own.
-  browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] })
+  if (hasBrowser) ({ server, browser } = await startBrowser())
 })
 
 afterAll(async () => {
