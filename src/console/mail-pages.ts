@@ -1,5 +1,6 @@
 import { Hono } from "hono"
 import { html } from "hono/html"
+import { asset, assetPaths } from "../http/assets.ts"
 import type { AppEnv } from "../http/context.ts"
 
 /** The pages behind the links in mails, for people without a client at hand. They call the API like every other client. */
@@ -49,19 +50,16 @@ const pages: Page[] = [
 export const pagePaths = ["/pages/*", ...pages.map(({ path }) => path)]
 
 for (const page of pages) {
-  mailPages.get(page.path, (c) => {
+  mailPages.get(page.path, async (c) => {
     // The address holds a secret, in the part that stays in the browser.
     c.header("cache-control", "no-store")
-    return c.html(frame(page))
+    return c.html(frame(page, await assetPaths(c)))
   })
 }
 
-mailPages.get("/pages/:name", async (c) => {
-  const asset = await c.env.ASSETS.fetch(new Request(c.req.url, { headers: c.req.raw.headers }))
-  return asset.status === 404 ? c.notFound() : new Response(asset.body, asset)
-})
+mailPages.get("/pages/:name", asset)
 
-const frame = ({ title, content }: Page) => html`<!doctype html>
+const frame = ({ title, content }: Page, pathOf: (name: string) => string) => html`<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
@@ -69,7 +67,7 @@ const frame = ({ title, content }: Page) => html`<!doctype html>
     <meta name="robots" content="noindex" />
     <title>${title}</title>
     <link rel="icon" href="data:," />
-    <link rel="stylesheet" href="/pages/pages.css" />
+    <link rel="stylesheet" href="${pathOf("pages/pages.css")}" />
   </head>
   <body>
     <main>
@@ -78,6 +76,6 @@ const frame = ({ title, content }: Page) => html`<!doctype html>
       ${content}
       <noscript>This page needs JavaScript; the mail says how to do the same with the API.</noscript>
     </main>
-    <script src="/pages/mail-pages.js" type="module"></script>
+    <script src="${pathOf("pages/mail-pages.js")}" type="module"></script>
   </body>
 </html>`

@@ -1,6 +1,7 @@
 import { Hono } from "hono"
 import { html } from "hono/html"
 import * as z from "zod"
+import { asset, assetPaths } from "../http/assets.ts"
 import type { AppEnv } from "../http/context.ts"
 import { operation } from "../http/contract.ts"
 import { openApi } from "../http/openapi.ts"
@@ -25,8 +26,10 @@ export function docsRoutes(app: Hono<AppEnv>) {
     return c.body(document.text, 200, { "content-type": "application/json" })
   })
 
-  routes.get("/docs", (c) => {
-    c.header("cache-control", shared)
+  routes.get("/docs", async (c) => {
+    const pathOf = await assetPaths(c)
+    // Not longer: the files of an earlier version are gone with it.
+    c.header("cache-control", "public, max-age=60")
     return c.html(html`<!doctype html>
 <html lang="en">
   <head>
@@ -34,22 +37,18 @@ export function docsRoutes(app: Hono<AppEnv>) {
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>Edgewise API</title>
     <link rel="icon" href="data:," />
-    <link rel="stylesheet" href="/docs/assets/swagger-ui.css" />
+    <link rel="stylesheet" href="${pathOf("docs/assets/swagger-ui.css")}" />
   </head>
   <body>
     <div id="reference"></div>
     <noscript>This page needs JavaScript; the same is at <a href="/openapi.json">/openapi.json</a>.</noscript>
-    <script src="/docs/assets/swagger-ui-bundle.js"></script>
-    <script src="/docs/assets/reference.js"></script>
+    <script src="${pathOf("docs/assets/swagger-ui-bundle.js")}"></script>
+    <script src="${pathOf("docs/assets/reference.js")}"></script>
   </body>
 </html>`)
   })
 
-  routes.get("/docs/assets/:name", async (c) => {
-    const asset = await c.env.ASSETS.fetch(new Request(c.req.url, { headers: c.req.raw.headers }))
-    if (asset.status === 404) return c.notFound()
-    return new Response(asset.body, asset)
-  })
+  routes.get("/docs/assets/:name", asset)
 
   routes.get("/", (c) => c.redirect("/docs", 302))
   return routes

@@ -129,7 +129,9 @@ describe("npm run dev", () => {
       status: "healthy",
       checks: { database: { status: "healthy" }, objects: { status: "healthy" } },
     })
-    expect((await fetch(`${url}/docs/assets/swagger-ui.css`)).status).toBe(200)
+    const page = await (await fetch(`${url}/docs`)).text()
+    const [style = ""] = /\/docs\/assets\/swagger-ui\.\w+\.css/.exec(page) ?? []
+    expect((await fetch(url + style)).status).toBe(200)
     const file = join(copy, ".dev.vars")
     const secrets = await readFile(file, "utf8")
     expect((await stat(file)).mode & 0o777).toBe(0o600)

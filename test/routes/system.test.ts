@@ -78,8 +78,9 @@ describe("GET /docs", () => {
 
   it("comes with its assets, and none else", async () => {
     const app = await sharedApp()
-    for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "reference.js"]) {
-      expect((await app.fetch(`/docs/assets/${name}`)).status).toBe(200)
+    const page = await (await app.fetch("/docs")).text()
+    for (const name of ["swagger-ui", "swagger-ui-bundle", "reference"]) {
+      expect(page).toMatch(new RegExp(`"/docs/assets/${name}\\.[0-9a-f]{10}\\.(?:css|js)"`))
     }
     expect((await app.fetch("/docs/assets/package.json")).status).toBe(404)
     expect((await app.fetch("/", { redirect: "manual" })).headers.get("location")).toBe("/docs")
@@ -139,6 +140,31 @@ describe("every answer", () => {
     const exposed = (answer.headers.get("access-control-expose-headers") ?? "").split(",")
     for (const name of ["ETag", "Location", "Link", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]) {
       expect(exposed).toContain(name)
+    }
+  })
+
+  it("that is a file of a page is named after what is in it, and kept for a year", async () => {
+    const app = await sharedApp()
+    for (const path of ["/docs", "/invitations"]) {
+      const page = await (await app.fetch(path)).text()
+      const files = [...page.matchAll(/(?:src|href)="(\/[^"]+)"/g)]
+        .map(([, file = ""]) => file)
+        .filter((file) => file !== "/openapi.json")
+      expect(files.length, path).toBeGreaterThanOrEqual(2)
+      for (const file of files) {
+        expect(file).toMatch(/\.[0-9a-f]{10}\.(?:css|js)$/)
+        const answer = await app.fetch(file)
+        expect([answer.status, answer.headers.get("cache-control")], file).toEqual([
+          200,
+          "public, max-age=31536000, immutable",
+        ])
+        await answer.arrayBuffer()
+        const etag = answer.headers.get("etag") ?? ""
+        expect((await app.fetch(file, { headers: { "if-none-match": etag } })).status, file).toBe(304)
+      }
+    }
+    for (const path of ["/pages/pages.css", "/docs/assets/reference.js", "/manifest.json", "/_headers"]) {
+      expect((await app.fetch(path)).status, path).toBe(404)
     }
   })
 
