@@ -9,7 +9,9 @@ export const mailPages = new Hono<AppEnv>()
 type Content = ReturnType<typeof html>
 type Page = { path: string; title: string; content: Content }
 
-// Hidden until the script is there to send them: a browser alone would put a password into an address.
+// Hidden until the script is there to send it: a browser alone would put a password into an address.
+const form = (action: string, content: Content) =>
+  html`<form method="post" hidden data-action="${action}">${content}</form>`
 const submit = (label: string) => html`<button type="submit">${label}</button>`
 const email = html`<label>E-mail address<input name="email" type="email" autocomplete="username" required /></label>`
 const password = (autocomplete: string, minLength: number) =>
@@ -19,30 +21,31 @@ const pages: Page[] = [
   {
     path: "/verify-email",
     title: "Confirm your e-mail address",
-    content: html`<form method="post" hidden data-action="verify">${submit("Confirm")}</form>`,
+    content: form("verify", submit("Confirm")),
   },
   {
     path: "/reset-password",
     title: "Choose a new password",
-    content: html`<form method="post" hidden data-action="reset">${password("new-password", 8)}${submit("Change the password")}</form>`,
+    content: form("reset", html`${password("new-password", 8)}${submit("Change the password")}`),
   },
   {
     path: "/confirm-email",
     title: "Confirm your new e-mail address",
-    content: html`<form method="post" hidden data-action="change">${submit("Confirm")}</form>`,
+    content: form("change", submit("Confirm")),
   },
   {
     path: "/invitations",
     title: "Accept an invitation",
-    content: html`<form method="post" hidden data-action="sign-in">
-      <h2>With the account that you have</h2>
-      ${email}${password("current-password", 1)}${submit("Sign in and accept")}
-    </form>
-    <form method="post" hidden data-action="register">
-      <h2>With a new account</h2>
-      <label>Name<input name="name" autocomplete="name" maxlength="100" required /></label>
-      ${email}${password("new-password", 8)}${submit("Register and accept")}
-    </form>`,
+    content: html`${form(
+      "sign-in",
+      html`<h2>With the account that you have</h2>
+        ${email}${password("current-password", 1)}${submit("Sign in and accept")}`,
+    )}${form(
+      "register",
+      html`<h2>With a new account</h2>
+        <label>Name<input name="name" autocomplete="name" maxlength="100" required /></label>
+        ${email}${password("new-password", 8)}${submit("Register and accept")}`,
+    )}`,
   },
 ]
 

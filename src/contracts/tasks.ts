@@ -1,4 +1,5 @@
 import * as z from "zod"
+import { isTaskName } from "../lib/ids.ts"
 import { isPosition, longestPosition } from "../lib/positions.ts"
 import {
   Cursor,
@@ -133,9 +134,7 @@ export type TaskPatchInput = z.output<typeof TaskPatch>
 
 export const TaskMove = z.strictObject({ projectId: id("project"), revision: Revision.optional() })
 
-const TaskName = z
-  .string()
-  .regex(/^(?:tsk_[0-9a-z]{26}|[A-Z][A-Z0-9]{1,15}-\d{1,15})$/, { error: "must be the id or the key of a task" })
+const TaskName = z.string().refine(isTaskName, { error: "must be the id or the key of a task" })
 
 export const TaskPlace = z
   .strictObject({

@@ -46,7 +46,7 @@ export function accept(ctx: Ctx, claim: Claim): Promise<JoinedView> {
       if (isEntered && !isMember) await forgetMembership(there, user.id)
       throw refusal
     }
-    await enterInDirectory(there, user, claim)
+    await enterInDirectory(there, user, claim, isMember)
     isEntered = true
     if (invitation.status === "pending") await join(there, user, { invitation, member })
     return {
@@ -92,15 +92,15 @@ async function find({ db, workspaceId, actor }: Ctx, invitationId: string) {
 }
 
 /** Where to look for the member, and that a token has proved their address. */
-async function enterInDirectory(there: Ctx, user: User, { generation }: Claim): Promise<void> {
+async function enterInDirectory(there: Ctx, user: User, { generation }: Claim, isMember: boolean): Promise<void> {
   const { db, workspaceId } = there
   const { memberships } = db.tables
   const at = there.now()
-  const locator = db.sql
-    .insert(memberships)
-    .values({ userId: user.id, workspaceId, createdAt: at })
-    // One that was left behind by a removal is a new one from now on.
-    .onConflictDoUpdate({ target: [memberships.userId, memberships.workspaceId], set: { createdAt: at } })
+  const entry = db.sql.insert(memberships).values({ userId: user.id, workspaceId, createdAt: at })
+  // One that was left behind by a removal is a new one from now on.
+  const locator = isMember
+    ? entry.onConflictDoNothing()
+    : entry.onConflictDoUpdate({ target: [memberships.userId, memberships.workspaceId], set: { createdAt: at } })
   if (generation === null || user.emailVerifiedAt !== null) return db.write(locator)
   const note = { type: "user.email_verified", data: { email: user.email } }
   return saveUser(there, user, { emailVerifiedAt: at }, note, [locator])

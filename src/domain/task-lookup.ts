@@ -1,5 +1,5 @@
 import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
-import { idPattern } from "../lib/ids.ts"
+import { idPattern, isTaskName } from "../lib/ids.ts"
 import { accessTo, andVisible, expectAccess } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
@@ -21,10 +21,8 @@ export function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
   return and(eq(tasks.workspaceId, workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
 }
 
-const keyPattern = /^[A-Z][A-Z0-9]{1,15}-\d{1,15}$/
-
 export function mustNameTask(idOrKey: string): void {
-  if (!idPattern("task").test(idOrKey) && !keyPattern.test(idOrKey)) throw notFound("task")
+  if (!isTaskName(idOrKey)) throw notFound("task")
 }
 
 /** A task that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */

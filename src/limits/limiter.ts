@@ -20,9 +20,9 @@ export type Engine = {
   giveBack(policy: Policy, key: string, count: number, window: number): Promise<void>
 }
 
-/** An engine whose quotas are wider than the policies say, and tell so. */
-export const relaxed = (engine: Limiter): Limiter => ({
-  take: (policy, key, later) => engine.take({ ...policy, quota: policy.quota * relaxation }, key, later),
+/** A limiter whose quotas are wider than the policies say, and tell so. */
+export const relaxed = (limiter: Limiter): Limiter => ({
+  take: (policy, key, later) => limiter.take({ ...policy, quota: policy.quota * relaxation }, key, later),
 })
 
 /**

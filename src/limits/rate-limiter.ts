@@ -26,15 +26,14 @@ export class RateLimiter extends DurableObject {
 
   /** Gives back what was taken in a window and not used, if that is still the window. */
   giveBack(count: number, window: number): void {
-    const current = this.#current(Date.now())
+    const [table] = this.ctx.storage.sql.exec("select 1 from sqlite_master where name = 'window'").toArray()
+    const current = table && this.#current(Date.now())
     if (current?.ends_at !== window) return
     this.ctx.storage.sql.exec("update window set taken = ?", Math.max(current.taken - count, 0))
   }
 
   #current(now: number): Window | undefined {
     const { sql } = this.ctx.storage
-    const [table] = sql.exec("select 1 from sqlite_master where name = 'window'").toArray()
-    if (!table) return undefined
     return sql.exec<Window>("select taken, ends_at from window where ends_at > ?", now).toArray()[0]
   }
 

@@ -73,6 +73,23 @@ describe("whoever is signed in", () => {
   })
 })
 
+describe("what caches answer for", () => {
+  it("is not counted: documents, pages, avatars, health, the keys of tokens", async () => {
+    const app = await openApp({ limiter: refusing })
+    for (const path of [
+      "/docs",
+      "/openapi.json",
+      "/invitations",
+      "/avatars/A-1.svg",
+      "/health/live",
+      "/.well-known/jwks.json",
+    ]) {
+      const answer = await app.fetch(path, { headers: { "cf-connecting-ip": newAddress() } })
+      expect([answer.status, answer.headers.get("ratelimit")], path).toEqual([200, null])
+    }
+  })
+})
+
 describe("whoever shows no valid token", () => {
   it("may try a hundred times in a quarter of an hour from one network, and no header changes that", async () => {
     const { quota } = policies.anonymousByAddress
