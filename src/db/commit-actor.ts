@@ -51,9 +51,7 @@ function mayCommit(db: Dialect, { workspaceId, at, actor }: Work): SQL {
     apiKeyId !== null &&
       isThere(sql`${apiKeys} k where k.workspace_id = ${workspaceId} and k.id = ${apiKeyId} and ${isLive}`),
     !isDespiteDeletion && sql`not ${isDeleted}`,
-    ...access
-      .filter(({ projectIds }) => projectIds.length > 0)
-      .map((asked) => hasAccess(db, { workspaceId, userId: id, ...asked })),
+    ...access.map((asked) => hasAccess(db, { workspaceId, userId: id, ...asked })),
   ].filter((condition) => condition !== false && condition !== null)
   return isThere(
     sql`${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${id} and m.removed_at is null and ${sql.join(conditions, sql` and `)}`,

@@ -21,10 +21,7 @@ export const sqliteDialect: Dialect = {
   jsonObject: (fields) => sql`json_object(${namesAndValues(fields)})`,
   jsonItem: (value) => sql`json(${value})`,
   jsonAt: (column, path) => sql`(${column} ->> ${sql.raw(`'$.${path.join(".")}'`)})`,
-  jsonBlanked: (column, paths) => {
-    const blanks = paths.map((path) => `'$.${path.join(".")}', ''`)
-    return sql`json_replace(${column}, ${sql.raw(blanks.join(", "))})`
-  },
+  jsonBlanked: (column, path) => sql`json_replace(${column}, ${sql.raw(`'$.${path.join(".")}'`)}, '')`,
   jsonText: (object) => object,
   joinInOrder: sql`cross join`,
   joinEach: (table, alias, on) => sql`cross join ${table} ${sql.raw(alias)} on ${on}`,

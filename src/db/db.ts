@@ -36,7 +36,7 @@ export type Db = Dialect & {
  */
 export async function databaseOf({ HYPERDRIVE, DB }: Pick<Bindings, "HYPERDRIVE" | "DB">): Promise<Database> {
   if (HYPERDRIVE) {
-    // A deployment on D1 does not spend its start-up on the driver.
+    // Loaded when it is needed: where both are built in, as in tests, D1 does not wait for the driver.
     const { postgresDatabase } = await import("#postgres")
     return postgresDatabase(HYPERDRIVE.connectionString)
   }

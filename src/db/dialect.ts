@@ -30,8 +30,8 @@ export type Dialect = {
   jsonItem(value: SQL): SQL
   /** A field of a column's JSON, as text. */
   jsonAt(column: SQLWrapper, path: readonly string[]): SQL<string | null>
-  /** A column's JSON with the texts at these paths, where there are any, made empty. */
-  jsonBlanked(column: SQLWrapper, paths: readonly string[][]): SQL
+  /** A column's JSON with the text in that field, where there is one, made empty. */
+  jsonBlanked(column: SQLWrapper, path: readonly string[]): SQL
   /** What jsonObject made, as text. */
   jsonText(object: SQL): SQL
   /** A join that is to be made from left to right, where the database would otherwise choose. */

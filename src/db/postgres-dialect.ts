@@ -1,4 +1,4 @@
-import { Column, is, type Query, type SQL, sql } from "drizzle-orm"
+import { Column, is, type Query, sql } from "drizzle-orm"
 import { PgDatabase, PgDialect, PgPreparedQuery, PgSession, type PreparedQueryConfig } from "drizzle-orm/pg-core"
 import { type Dialect, type FieldType, namesAndValues } from "./dialect.ts"
 import * as tables from "./postgres.ts"
@@ -35,11 +35,8 @@ export const postgresDialect: Dialect = {
   jsonObject: (fields) => sql`json_build_object(${namesAndValues(fields)})`,
   jsonItem: (value) => value,
   jsonAt: (column, path) => sql`(${column} #>> ${sql.raw(`'{${path.join(",")}}'`)})`,
-  jsonBlanked: (column, paths) => {
-    const blank = (json: SQL, path: string[]) =>
-      sql`jsonb_set(${json}, ${sql.raw(`'{${path.join(",")}}', '""'`)}, false)`
-    return sql`${paths.reduce(blank, sql`${column}::jsonb`)}::json`
-  },
+  jsonBlanked: (column, path) =>
+    sql`jsonb_set(${column}::jsonb, ${sql.raw(`'{${path.join(",")}}'`)}, '""', false)::json`,
   jsonText: (object) => sql`${object}::text`,
   // Left to the planner: it has statistics, and a limit on the rows.
   joinInOrder: sql`join`,

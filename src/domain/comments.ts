@@ -222,6 +222,6 @@ function forgetText({ db, workspaceId }: Ctx, id: string) {
   const { events } = db.tables
   return db.sql
     .update(events)
-    .set({ data: db.jsonBlanked(events.data, [["after", "body"]]) })
+    .set({ data: db.jsonBlanked(events.data, ["after", "body"]) })
     .where(and(eq(events.workspaceId, workspaceId), eq(events.subjectId, id), eq(events.revision, 1)))
 }

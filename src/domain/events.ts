@@ -123,11 +123,9 @@ function accessFor(work: Work): CommitActor["access"] {
     ...(level ? [{ level, projectIds: projectsOf(work) }] : []),
     ...(about ? [{ ...about, projectIds: [about.projectId] }] : []),
   ]
-  return asked.map(({ level: name, projectIds }) => ({
-    projectIds,
-    level: levels[name],
-    openTo: rolesInOpenProjects(name),
-  }))
+  return asked
+    .filter(({ projectIds }) => projectIds.length > 0)
+    .map(({ level: name, projectIds }) => ({ projectIds, level: levels[name], openTo: rolesInOpenProjects(name) }))
 }
 
 const subjectNames: Partial<Record<Change["subject"], string>> = { apiKey: "API key" }
@@ -147,7 +145,7 @@ async function explainRole(ctx: Ctx, work: Work, refused: CommitRefused): Promis
   const { permission, also = [], at, changes } = work
   const { db, workspaceId, actor } = ctx
   const { apiKeys, members, profiles, projects } = db.tables
-  const asked = accessFor(work).filter(({ projectIds }) => projectIds.length > 0)
+  const asked = accessFor(work)
   const ids = asked.flatMap(({ projectIds }) => projectIds)
   const [[member], [profile], found, [key]] = await db.read(
     db.sql

@@ -439,7 +439,16 @@ describe("PUT /invitations/acceptance", () => {
   it("gives the same person the same answer again, and nobody else any", async () => {
     const { host, person, invitation, token } = await newInvitee()
     const first = await joinedIn(await accepting(person, token))
+    const since = () =>
+      rowsOf(
+        "select created_at from memberships where user_id = ? and workspace_id = ?",
+        person.userId,
+        host.workspaceId,
+      )
+    const before = await since()
+    await new Promise((resolve) => setTimeout(resolve, 5))
     expect(await joinedIn(await accepting(person, token))).toEqual(first)
+    expect(await since()).toEqual(before)
     expect(await historyOf(host, person.userId)).toEqual(["member.added"])
     expect(await historyOf(host, invitation.id)).toEqual(["invitation.created", "invitation.accepted"])
     const problem = await problemIn(await accepting(await newCaller(), token), 409)
