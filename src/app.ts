@@ -4,9 +4,11 @@ import { mailPages, pagePaths } from "./console/mail-pages.ts"
 import { accessLog } from "./gateway/access-log.ts"
 import { admitCaller } from "./gateway/admit-caller.ts"
 import { crossOrigin } from "./gateway/cross-origin.ts"
+import { freshReads } from "./gateway/fresh-reads.ts"
 import { guardFlood } from "./gateway/guard-flood.ts"
 import { keepBookmark } from "./gateway/keep-bookmark.ts"
 import { bulkBodyLimit, defaultBodyLimit, limitBody } from "./gateway/limit-body.ts"
+import { markWrites } from "./gateway/mark-writes.ts"
 import { openRequest } from "./gateway/open-request.ts"
 import { refuseUnknown } from "./gateway/refuse-unknown.ts"
 import { replay } from "./gateway/replay.ts"
@@ -47,6 +49,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.use(crossOrigin())
   app.use(guardFlood())
   app.use(keepBookmark())
+  app.use(markWrites())
 
   app.route("/", systemRoutes)
   app.route("/", docsRoutes(app))
@@ -61,6 +64,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
 
   app.use("/api/v1/*", admitCaller())
   app.use("/api/v1/*", replay())
+  app.use("/api/v1/*", freshReads())
   app.route("/api/v1", meRoutes)
   app.route("/api/v1", apiKeyRoutes)
   app.route("/api/v1", workspaceRoutes)

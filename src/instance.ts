@@ -1,4 +1,9 @@
+import { coloStore } from "./cache/colo.ts"
+import { Flights } from "./cache/flights.ts"
 import { type KeyMemory, keyMemory } from "./cache/key-memory.ts"
+import { memoryStore } from "./cache/memory.ts"
+import { type Responses, responsesIn } from "./cache/responses.ts"
+import { type Revs, revsIn } from "./cache/revs.ts"
 import { databaseOf } from "./db/db.ts"
 import type { Database } from "./db/engine.ts"
 import type { Mail } from "./domain/mail.ts"
@@ -25,6 +30,9 @@ export type Instance = {
   sessions: Sessions
   limiter: Limiter
   keys: KeyMemory
+  revs: Revs
+  responses: Responses
+  flights: Flights
   mail: Mail
   /** Closes what is handed out and comes back: nobody else can make it. */
   instanceKey: CryptoKey
@@ -32,6 +40,9 @@ export type Instance = {
   now: () => number
   startedAt: number
 }
+
+// Characters of answers that an isolate keeps: it has 128 MB for everything, and a character takes up to two bytes.
+const memoryCapacity = 8_000_000
 
 /** Who counts for a deployment, decided here and nowhere else. */
 function engineOf(
@@ -47,6 +58,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
   const now = () => Date.now()
   const limiter = leased(engineOf(settings, env), now)
   const instanceKey = await hmacKey(fromBase64Url(settings.INSTANCE_KEY) ?? new Uint8Array())
+  const colo = coloStore(caches.default, await hmac(instanceKey, "cache"))
   return {
     settings,
     database: await databaseOf(env),
@@ -57,7 +69,10 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     }),
     hasher: scryptHasher(),
     sessions: sessionDirectory({ hubs: env.USER_HUB, instanceKey, now }),
-    keys: keyMemory({ now, colo: caches.default, scope: await hmac(instanceKey, "api keys") }),
+    keys: keyMemory({ now, colo }),
+    revs: revsIn(colo),
+    responses: responsesIn({ isolate: memoryStore({ now, capacity: memoryCapacity }), colo }),
+    flights: new Flights(),
     limiter: settings.RATE_LIMITS === "relaxed" ? relaxed(limiter) : limiter,
     instanceKey,
     mail: mailOf({ bindings: env, settings, now }),

@@ -37,6 +37,7 @@ export function remoteD1(options: Options): Database {
       )
     },
     ready: () => Promise.resolve(),
+    reach: () => undefined,
     bookmark: () => null,
     close: () => Promise.resolve(),
   }

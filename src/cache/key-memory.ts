@@ -1,6 +1,7 @@
 import { Lru } from "../lib/lru.ts"
 import type { Role } from "../lib/roles.ts"
 import { second } from "../lib/time.ts"
+import { parsed, type Store } from "./store.ts"
 
 /** An API key as the database had it, and the role of its user. Times in epoch milliseconds. */
 export type KnownKey = {
@@ -35,30 +36,25 @@ const capacity = 2_000
 
 type Options = {
   now: () => number
-  /** What the isolates of a colo share; null where there is no such thing. */
-  colo: Pick<Cache, "match" | "put"> | null
-  /** Whose findings these are: deployments of one zone share its cache, and not their keys. */
-  scope: string
+  /** What the isolates of a colo share. */
+  colo: Store
 }
 
-/** Remembers in the isolate, and behind it in the colo's Cache API. Where that does nothing, or fails, it works all the same. */
-export function keyMemory({ now, colo, scope }: Options): KeyMemory {
+/** Remembers in the isolate, and behind it in the colo. Where that keeps nothing it works all the same. */
+export function keyMemory({ now, colo }: Options): KeyMemory {
   const isolate = new Lru<string, Finding & { since: number }>(capacity)
 
-  // Nobody can ask for a host that does not exist, so only this code reads what is stored under it.
-  const urlOf = (hash: string) => `https://api-keys.edgewise.invalid/1/${scope}/${hash}`
+  const nameOf = (hash: string) => `key ${hash}`
 
   const isLive = ({ key, at }: Finding) => now() - at < (key ? keyLife : noKeyLife)
 
   async function fromColo(hash: string): Promise<Finding | null> {
-    const answer = await colo?.match(urlOf(hash)).catch(() => undefined)
-    return (await answer?.json<Finding>().catch(() => null)) ?? null
+    return parsed<Finding>(await colo.get(nameOf(hash)))
   }
 
   async function store(hash: string, finding: Finding, lifeMs: number): Promise<void> {
     isolate.set(hash, { ...finding, since: now() })
-    const headers = { "cache-control": `public, max-age=${lifeMs / second}` }
-    await colo?.put(urlOf(hash), new Response(JSON.stringify(finding), { headers })).catch(() => undefined)
+    await colo.put(nameOf(hash), JSON.stringify(finding), lifeMs)
   }
 
   return {

@@ -28,21 +28,26 @@ export const sqliteDialect: Dialect = {
   scanPage: scanSqlite,
 }
 
+const primary = "first-primary"
+
 /**
  * D1 runs a batch as one transaction, in one round trip. It has no way to be told that nobody waits any more. Whoever
  * brings a bookmark may be answered by a replica near them that has reached it; everybody else is by the primary.
  */
 export function d1Database(binding: D1Database): Database {
-  return { connect: (from) => d1Engine(binding.withSession(from ?? "first-primary")), connections: null }
+  return { connect: (from) => d1Engine(binding, from ?? primary), connections: null }
 }
 
-function d1Engine(session: D1DatabaseSession): Engine {
+function d1Engine(binding: D1Database, from: string): Engine {
+  let start = from
+  let session: D1DatabaseSession | null = null
+
   return {
     dialect: sqliteDialect,
     async send(queries) {
-      const results = await session.batch<object>(
-        queries.map(({ text, values }) => session.prepare(text).bind(...values)),
-      )
+      session ??= binding.withSession(start)
+      const open = session
+      const results = await open.batch<object>(queries.map(({ text, values }) => open.prepare(text).bind(...values)))
       return results.map(({ results: rows, meta }) => ({
         rows,
         rowsRead: meta.rows_read,
@@ -50,7 +55,14 @@ function d1Engine(session: D1DatabaseSession): Engine {
       }))
     },
     ready: () => Promise.resolve(),
-    bookmark: () => session.getBookmark(),
+    reach(bookmark) {
+      const reached = session ? session.getBookmark() : start
+      // Cloudflare makes them so that later ones are greater, as text.
+      if (bookmark !== null && reached !== null && reached !== primary && bookmark <= reached) return
+      start = bookmark ?? primary
+      session = null
+    },
+    bookmark: () => session?.getBookmark() ?? null,
     close: () => Promise.resolve(),
   }
 }

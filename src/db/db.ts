@@ -1,3 +1,4 @@
+import { eq } from "drizzle-orm"
 import type { BatchResponse } from "drizzle-orm/batch"
 import type { PreparedQuery } from "drizzle-orm/session"
 import { d1Database } from "#d1"
@@ -13,6 +14,9 @@ import type { Run, Statements } from "./sql.ts"
 /** What a request has cost so far. */
 export type Meter = { trips: number; rowsRead: number; rowsWritten: number; ms: number }
 
+/** What a request has written to a workspace's log, and who did. */
+export type Landed = { workspaceId: string; actorId: string; seq: number }
+
 /** One request's database: the words to build statements with, and the three ways to run them. */
 export type Db = Dialect & {
   meter: Readonly<Meter>
@@ -24,6 +28,14 @@ export type Db = Dialect & {
   commit(commit: Commit): Promise<Committed>
   /** Resolves once there is a connection. */
   ready(): Promise<unknown>
+  /** From now on every read also reads, in the same trip, where the log of this workspace ends. */
+  watch(workspaceId: string): void
+  /** Where that log ended; of several reads, the lowest. Null: nothing was read yet. */
+  seen(): number | null
+  /** What was committed so far. */
+  landed: readonly Landed[]
+  /** What is asked from now on must have reached this bookmark; null: it is the primary that must answer. */
+  reach(bookmark: string | null): void
   /** How far the database was that answered last; null where there are no bookmarks, or nothing was asked. */
   bookmark(): string | null
   /** Lets go of what the request held. */
@@ -68,6 +80,9 @@ export function openDb(
   const meter: Meter = { trips: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
   const read = { mode: "read", deadlineMs: readDeadlineMs } as const
   const write = { mode: "write", deadlineMs: writeDeadlineMs } as const
+  const landed: Landed[] = []
+  let watched: string | null = null
+  let seen: number | null = null
   /** Tries three times, each with a way to run statements that is told of the deadline. */
   async function trying<T>(terms: Omit<Terms, "signal">, attempt: (run: Run, n: number) => Promise<T>): Promise<T> {
     if (isReadOnly && terms.mode === "write") throw new ReadOnly("Nothing is written for the moment")
@@ -79,28 +94,47 @@ export function openDb(
   return {
     ...dialect,
     meter,
-    read: (...queries) => trying(read, (run) => run(queries)),
+    async read(...queries) {
+      if (watched === null) return trying(read, (run) => run(queries))
+      const end = endOfLog(dialect, watched)
+      const answers: readonly unknown[] = await trying(read, (run) => run([...queries, end]))
+      const [head] = answers.at(-1) as { seq: number }[]
+      seen = Math.min(seen ?? Number.POSITIVE_INFINITY, head?.seq ?? 0)
+      return answers.slice(0, -1) as never
+    },
     write: async (...statements) => {
       await trying(write, (run) => run(statements))
     },
-    commit: (commit) =>
-      trying(write, async (run, n) => {
+    async commit(commit) {
+      const committed = await trying(write, async (run, n) => {
         try {
           return await commitOnce(dialect, run, commit)
         } catch (error) {
           const refusal = refusalOf(error)
           if (!refusal) throw error
           // An earlier attempt whose answer was lost may be what stands in the way of this one.
-          const landed = n > 1 ? await findCommitted(dialect, run, commit) : null
-          if (landed) return landed
+          const found = n > 1 ? await findCommitted(dialect, run, commit) : null
+          if (found) return found
           throw refusal
         }
-      }),
+      })
+      landed.push({ workspaceId: commit.workspaceId, actorId: commit.actor.id, seq: committed.seq })
+      return committed
+    },
+    watch(workspaceId) {
+      watched = workspaceId
+    },
+    seen: () => seen,
+    landed,
     ready: () => engine.ready(),
+    reach: (bookmark) => engine.reach(bookmark),
     bookmark: () => engine.bookmark(),
     close: () => engine.close(),
   }
 }
+
+const endOfLog = ({ sql, tables: { heads } }: Dialect, workspaceId: string) =>
+  sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
 
 // What drizzle's own drivers do with a batch; its types keep it to themselves.
 type Buildable = { _prepare(): PreparedQuery }

@@ -26,6 +26,8 @@ export type Engine = {
   /** Resolves once there is a connection. */
   ready(): Promise<unknown>
   send(queries: readonly Query[], terms: Terms): Promise<Result[]>
+  /** What is asked from now on must have reached this bookmark; null: it is the primary that must answer. */
+  reach(bookmark: string | null): void
   /** How far the database was that answered last, for whoever must see at least that; null where nobody can tell. */
   bookmark(): string | null
   close(): Promise<void>

@@ -77,6 +77,7 @@ function postgresEngine(open: () => Link): Engine {
   return {
     dialect: postgresDialect,
     ready: connected,
+    reach: () => undefined,
     bookmark: () => null,
     async send(queries, terms) {
       const attempt = connected()

@@ -130,7 +130,7 @@ function seen(ctx: Ctx): SQL {
 
 // ---- feeds, newest first ----
 
-type Page = { data: ActivityView[]; next: string | null; seq: number }
+type Page = { data: ActivityView[]; next: string | null }
 
 type Feed = {
   /** What its cursors are for. */
@@ -204,11 +204,11 @@ async function readFeed(ctx: Ctx, feed: Feed, { limit, cursor }: ActivityQueryIn
       { actorName: actorName.as("actor_name") },
     ),
     db.sql
-      .select({ seq: heads.seq, isHere: sql<number | null>`${isHere}`.as("is_here") })
+      .select({ isHere: sql<number | null>`${isHere}`.as("is_here") })
       .from(heads)
       .where(eq(heads.workspaceId, workspaceId)),
   )
   if (!head?.isHere) throw notFound(what)
   const page = cutPage(rows.map(placed), limit, "desc")
-  return { data: page.rows.map(activityView), next: page.next && formatCursor(list, page.next), seq: head.seq }
+  return { data: page.rows.map(activityView), next: page.next && formatCursor(list, page.next) }
 }

@@ -19,7 +19,7 @@ import {
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
-import { beyond, cutRows, type Order, orderBy, parseCursor, parseSort, placeOfId, selectHead } from "./lists.ts"
+import { beyond, cutRows, type Order, orderBy, parseCursor, parseSort, placeOfId } from "./lists.ts"
 import { candidatesFor, mentionedIn, mentionsIn, projectOfTask } from "./mentions.ts"
 import { permit } from "./permissions.ts"
 import { renderedBytes, renderHtml } from "./rendering.ts"
@@ -33,7 +33,7 @@ export async function listComments(
   ctx: Ctx,
   idOrKey: string,
   { sort, limit, cursor, render }: CommentQueryInput,
-): Promise<{ data: CommentView[]; next: string | null; seq: number }> {
+): Promise<{ data: CommentView[]; next: string | null }> {
   permit(ctx, "task:read")
   mustNameTask(idOrKey)
   const { direction } = parseSort<"created">(sort)
@@ -43,7 +43,7 @@ export async function listComments(
   const { comments, tasks } = db.tables
   const order: Order = { key: null, id: sql`${comments.id}`, direction }
   const taskId = sql`(select ${tasks.id} from ${tasks} where ${isHere(ctx, idOrKey)})`
-  const [[task], rows, [head]] = await db.read(
+  const [[task], rows] = await db.read(
     db.sql.select({ id: tasks.id }).from(tasks).where(isHere(ctx, idOrKey)),
     db.sql
       .select(commentSelection(db))
@@ -53,14 +53,13 @@ export async function listComments(
       )
       .orderBy(orderBy(order))
       .limit(limit + 1),
-    selectHead(ctx),
   )
   if (!task) throw notFound("task")
   const found = rows.map(commentOf)
   const shown = render ? Math.min(limit, renderable(found)) : limit
   const page = cutRows(found, shown, list, ({ id }) => placeOfId(id))
   const data = await Promise.all(page.rows.map((comment) => viewed(comment, render)))
-  return { data, next: page.next, seq: head?.seq ?? 0 }
+  return { data, next: page.next }
 }
 
 /** How many of the comments are rendered in one answer: the page is short when they are long. */
@@ -76,16 +75,12 @@ function renderable(comments: Comment[]): number {
 const viewed = async (comment: Comment, render: Render): Promise<CommentView> =>
   render ? { ...commentView(comment), html: await renderHtml(comment.body, comment) } : commentView(comment)
 
-export async function viewComment(
-  ctx: Ctx,
-  id: string,
-  { render }: { render?: Render },
-): Promise<{ comment: CommentView; revision: number; seq: number }> {
+export async function viewComment(ctx: Ctx, id: string, { render }: { render?: Render }): Promise<CommentView> {
   permit(ctx, "task:read")
   mustNameComment(id)
-  const [[row], [head]] = await ctx.db.read(findComment(ctx, id), selectHead(ctx))
+  const [[row]] = await ctx.db.read(findComment(ctx, id))
   const comment = expectComment(ctx, row, () => "task:read")
-  return { comment: await viewed(comment, render), revision: comment.revision, seq: head?.seq ?? 0 }
+  return viewed(comment, render)
 }
 
 /** Says something about a task. Whoever it mentions is found in the trip that loads the task. */

@@ -6,7 +6,7 @@ import { andVisible, sees } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { noLongerMember, notFound } from "./errors.ts"
 import { commitNothing, untilUncontested } from "./events.ts"
-import { beyond, cutPage, examinedRows, formatCursor, type Order, orderBy, parseCursor, selectHead } from "./lists.ts"
+import { beyond, cutPage, examinedRows, formatCursor, type Order, orderBy, parseCursor } from "./lists.ts"
 import { changeOfMember, commitMine, selectMyself } from "./member-rows.ts"
 import { permit } from "./permissions.ts"
 import { projectView } from "./projects.ts"
@@ -20,7 +20,7 @@ const readsPerEntry = 4
 export async function listFavourites(
   ctx: Ctx,
   { limit, cursor }: FavouriteQueryInput,
-): Promise<{ data: ProjectView[]; next: string | null; seq: number }> {
+): Promise<{ data: ProjectView[]; next: string | null }> {
   permit(ctx, "project:read")
   const { db, workspaceId, actor } = ctx
   const list = `${workspaceId} favourites ${actor.userId}`
@@ -35,7 +35,7 @@ export async function listFavourites(
     limit,
     window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),
   })
-  const [rows, [head]] = await db.read(
+  const [rows] = await db.read(
     db.sql
       .select({
         ...getTableColumns(projects),
@@ -44,10 +44,9 @@ export async function listFavourites(
       })
       .from(sql`${page} page`)
       .innerJoin(projects, and(eq(projects.workspaceId, workspaceId), eq(projects.id, sql`page.id`))),
-    selectHead(ctx),
   )
   const cut = cutPage(rows, limit, "asc")
-  return { data: cut.rows.map(projectView), next: cut.next && formatCursor(list, cut.next), seq: head?.seq ?? 0 }
+  return { data: cut.rows.map(projectView), next: cut.next && formatCursor(list, cut.next) }
 }
 
 /** Makes a project that the actor sees a favourite of theirs, or none any more. What is so already changes nothing. */

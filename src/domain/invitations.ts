@@ -14,7 +14,7 @@ import { DomainError, notFound } from "./errors.ts"
 import { commit, difference, untilUncontested } from "./events.ts"
 import { type Sender, sendInvitation } from "./invitation-mail.ts"
 import { changeOfInvitation, type Invitation, invitationView, isPending, replaceInvitation } from "./invitation-rows.ts"
-import { cutRows, parseCursor, placeOfId, selectHead } from "./lists.ts"
+import { cutRows, parseCursor, placeOfId } from "./lists.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { findAccountAt } from "./user-rows.ts"
@@ -28,13 +28,13 @@ const permissionOver = (role: Role): Permission => (role === "owner" ? "workspac
 export async function listInvitations(
   ctx: Ctx,
   { limit, cursor }: InvitationQueryInput,
-): Promise<{ data: InvitationView[]; next: string | null; seq: number }> {
+): Promise<{ data: InvitationView[]; next: string | null }> {
   permit(ctx, "member:manage")
   const list = `${ctx.workspaceId} invitations`
   const place = parseCursor(list, "string", cursor)
   const { db, workspaceId } = ctx
   const { invitations } = db.tables
-  const [rows, [head]] = await db.read(
+  const [rows] = await db.read(
     db.sql
       .select()
       .from(invitations)
@@ -43,10 +43,9 @@ export async function listInvitations(
       )
       .orderBy(asc(invitations.id))
       .limit(limit + 1),
-    selectHead(ctx),
   )
   const page = cutRows(rows, limit, list, ({ id }) => placeOfId(id))
-  return { data: page.rows.map(invitationView), next: page.next, seq: head?.seq ?? 0 }
+  return { data: page.rows.map(invitationView), next: page.next }
 }
 
 // ---- invite ----

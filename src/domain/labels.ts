@@ -9,7 +9,7 @@ import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, invalid, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
-import { beyond, cutRows, parseCursor, selectHead } from "./lists.ts"
+import { beyond, cutRows, parseCursor } from "./lists.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 
@@ -25,7 +25,7 @@ export function labelView({ id, name, color, revision, createdBy, createdAt, upd
 export async function listLabels(
   ctx: Ctx,
   { limit, cursor }: LabelQueryInput,
-): Promise<{ data: LabelView[]; next: string | null; seq: number }> {
+): Promise<{ data: LabelView[]; next: string | null }> {
   permit(ctx, "label:read")
   const { db, workspaceId } = ctx
   const { labels } = db.tables
@@ -36,17 +36,16 @@ export async function listLabels(
     { key: null, id: sql`${labels.nameKey}`, direction: "asc" },
     place && { ...place, id: `${place.k}` },
   )
-  const [rows, [head]] = await db.read(
+  const [rows] = await db.read(
     db.sql
       .select()
       .from(labels)
       .where(and(eq(labels.workspaceId, workspaceId), isNull(labels.deletedAt), range))
       .orderBy(asc(labels.nameKey))
       .limit(limit + 1),
-    selectHead(ctx),
   )
   const page = cutRows(rows, limit, list, ({ nameKey, id }) => ({ k: nameKey, id }))
-  return { data: page.rows.map(labelView), next: page.next, seq: head?.seq ?? 0 }
+  return { data: page.rows.map(labelView), next: page.next }
 }
 
 export async function createLabel(ctx: Ctx, input: NewLabelInput): Promise<LabelView> {

@@ -1,8 +1,7 @@
-import { eq, type SQL, sql } from "drizzle-orm"
+import { type SQL, sql } from "drizzle-orm"
 import type { Place } from "../db/scan.ts"
 import { fromBase64Url, toBase64Url, utf8 } from "../lib/bytes.ts"
 import { fnv1a } from "../lib/hash.ts"
-import type { Ctx } from "./ctx.ts"
 import { invalid } from "./errors.ts"
 
 export type Direction = "asc" | "desc"
@@ -98,9 +97,3 @@ export function cutRows<Found>(
 
 /** The place of a row in a list that its id alone orders. */
 export const placeOfId = (id: string): Place => ({ k: id, id })
-
-/** Where the log of the workspace ends, to be read beside what a list or a row shows. */
-export function selectHead({ db, workspaceId }: Pick<Ctx, "db" | "workspaceId">) {
-  const { heads } = db.tables
-  return db.sql.select({ seq: heads.seq }).from(heads).where(eq(heads.workspaceId, workspaceId))
-}

@@ -7,7 +7,7 @@ import { revokeKeysOf } from "./api-keys.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, noLongerMember, notFound } from "./errors.ts"
 import { commit, commitNothing, untilUncontested } from "./events.ts"
-import { cutRows, parseCursor, placeOfId, selectHead } from "./lists.ts"
+import { cutRows, parseCursor, placeOfId } from "./lists.ts"
 import { changeOfMember, type Member, memberView, replaceMember } from "./member-rows.ts"
 import { forbidden, type Permission, permit, permitSession } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
@@ -16,13 +16,13 @@ import { type Expected, expectRevision } from "./revisions.ts"
 export async function listMembers(
   ctx: Ctx,
   { limit, cursor }: MemberQueryInput,
-): Promise<{ data: MemberView[]; next: string | null; seq: number }> {
+): Promise<{ data: MemberView[]; next: string | null }> {
   permit(ctx, "member:read")
   const list = `${ctx.workspaceId} members`
   const place = parseCursor(list, "string", cursor)
   const { db, workspaceId } = ctx
   const { members } = db.tables
-  const [rows, [head]] = await db.read(
+  const [rows] = await db.read(
     db.sql
       .select()
       .from(members)
@@ -35,10 +35,9 @@ export async function listMembers(
       )
       .orderBy(asc(members.userId))
       .limit(limit + 1),
-    selectHead(ctx),
   )
   const page = cutRows(rows, limit, list, ({ userId }) => placeOfId(userId))
-  return { data: page.rows.map(memberView), next: page.next, seq: head?.seq ?? 0 }
+  return { data: page.rows.map(memberView), next: page.next }
 }
 
 /** A member, removed or not, and whether the workspace has an owner beside them. */

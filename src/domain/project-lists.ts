@@ -13,7 +13,6 @@ import {
   orderBy,
   parseCursor,
   parseSort,
-  selectHead,
 } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { projectView } from "./projects.ts"
@@ -27,22 +26,18 @@ const readsPerEntry = 3
 export async function listProjects(
   ctx: Ctx,
   { sort, limit, cursor }: ProjectQueryInput,
-): Promise<{ data: ProjectView[]; next: string | null; seq: number }> {
+): Promise<{ data: ProjectView[]; next: string | null }> {
   permit(ctx, "project:read")
   const { by, direction } = parseSort<Sort>(sort)
   const list = `${ctx.workspaceId} projects ${sort}`
   const place = parseCursor(list, by === "created" ? "string" : "number", cursor)
   const bounds = { by, direction, limit, place }
   const residual = sees(ctx, { id: sql`entry.id`, visibility: sql`entry.visibility` })
-  const [rows, [head]] = await ctx.db.read(
-    residual ? selectSeen(ctx, residual, bounds) : selectAll(ctx, bounds),
-    selectHead(ctx),
-  )
+  const [rows] = await ctx.db.read(residual ? selectSeen(ctx, residual, bounds) : selectAll(ctx, bounds))
   const cut = cutPage(rows, limit, direction)
   return {
     data: cut.rows.map(projectView),
     next: cut.next && formatCursor(list, cut.next),
-    seq: head?.seq ?? 0,
   }
 }
 

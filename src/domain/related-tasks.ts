@@ -3,17 +3,13 @@ import { type RelationKind, type RelationView, relationKinds } from "../contract
 import { andVisible } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
-import { selectHead } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { isHere, mustNameTask } from "./task-lookup.ts"
 import { mostRelations, type Relation } from "./task-relations.ts"
 import type { Task } from "./task-rows.ts"
 
 /** Everything that a task that the actor sees has to do with others that they see. */
-export async function listRelations(
-  ctx: Ctx,
-  idOrKey: string,
-): Promise<{ data: RelationView[]; revision: number; seq: number }> {
+export async function listRelations(ctx: Ctx, idOrKey: string): Promise<{ data: RelationView[]; revision: number }> {
   permit(ctx, "task:read")
   mustNameTask(idOrKey)
   const { db, workspaceId } = ctx
@@ -25,7 +21,7 @@ export async function listRelations(
     union all
     select b.kind, b.task_id as id, 1 as is_reverse from (select r.kind, r.task_id from ${taskRelations} r where r.workspace_id = ${workspaceId} and r.other_id = ${found} limit ${mostRelations}) b
   )`
-  const [[task], rows, [head]] = await db.read(
+  const [[task], rows] = await db.read(
     one,
     db.sql
       .select({
@@ -42,11 +38,10 @@ export async function listRelations(
       .where(
         sql`t.deleted_at is null and (select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = t.project_id and p.deleted_at is null ${andVisible(ctx)}) is not null`,
       ),
-    selectHead(ctx),
   )
   if (!task) throw notFound("task")
   const data = rows.map(({ kind, isReverse, ...other }) => ({ kind: seenFrom(kind, isReverse === 1), task: other }))
-  return { data: data.sort(byKind), revision: task.revision, seq: head?.seq ?? 0 }
+  return { data: data.sort(byKind), revision: task.revision }
 }
 
 const reverse = { blocks: "blocked_by", duplicates: "duplicated_by", relates: "relates" } as const

@@ -5,7 +5,6 @@ import { explainAssignees, replaceAssignees } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, type EventType, untilUncontested } from "./events.ts"
-import { selectHead } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { explainLabels, replaceLabels } from "./task-labels.ts"
@@ -41,24 +40,24 @@ export function changeType(before: Pick<Task, "status">, after: Pick<Task, "stat
   return "task.updated"
 }
 
-/** A task as the caller wants to see it. `seq` is where the log stood; null when the answer does not depend on it. */
+/** A task as the caller wants to see it. */
 export async function viewTask(
   ctx: Ctx,
   idOrKey: string,
   projection: ProjectionInput,
-): Promise<{ task: TaskAnswerView; revision: number; seq: number | null }> {
+): Promise<{ task: TaskAnswerView; revision: number }> {
   permit(ctx, "task:read")
   mustNameTask(idOrKey)
   const { db } = ctx
   const { tasks } = db.tables
-  const query = db.sql
-    .select(taskSelection(db, projection, ctx.actor))
-    .from(tasks)
-    .where(isHere(ctx, idOrKey))
-  const isBare = !(projection.fields || projection.include)
-  const [[row], heading] = isBare ? [...(await db.read(query)), []] : await db.read(query, selectHead(ctx))
+  const [[row]] = await db.read(
+    db.sql
+      .select(taskSelection(db, projection, ctx.actor))
+      .from(tasks)
+      .where(isHere(ctx, idOrKey)),
+  )
   if (!row) throw notFound("task")
-  return { task: projectedView(row, projection), revision: row.revision, seq: heading[0]?.seq ?? null }
+  return { task: projectedView(row, projection), revision: row.revision }
 }
 
 export async function updateTask(

@@ -4,7 +4,7 @@ import type { AppEnv } from "../http/context.ts"
 import { policies } from "../limits/policies.ts"
 import { logFailure } from "../observability/log.ts"
 import { authenticate } from "./authenticate.ts"
-import { heed } from "./limit-rate.ts"
+import { heed, tellLimit } from "./limit-rate.ts"
 
 /**
  * Counts what somebody asks for: through a key by the key, else by the person. Fails open: they have shown who they
@@ -21,6 +21,10 @@ const limitCaller = () =>
     })
     if (verdict) heed(c, verdict)
     await next()
+    // Who asks whether anything has happened, and is told no without asking anybody, is not counted.
+    const isFree = c.res.status === 304 && c.var.db.meter.trips === 0
+    const taken = isFree && verdict && instance.limiter.takeBack(verdict, key)
+    if (taken) tellLimit(c, taken)
   })
 
 /** For everything but what anybody may ask: who is calling, and whether they have asked for too much. */

@@ -11,6 +11,8 @@ const exposed = [
   "Idempotency-Replayed",
   "Server-Timing",
   "Edgewise-Bookmark",
+  "X-Cache",
+  "Age",
 ]
 
 /** Any page may call with a token; nothing here is authenticated by cookies, so no credentials are allowed. */
@@ -22,6 +24,7 @@ export const crossOrigin = () =>
       "Authorization",
       "X-API-Key",
       "Content-Type",
+      "Cache-Control",
       "If-Match",
       "If-None-Match",
       "Idempotency-Key",

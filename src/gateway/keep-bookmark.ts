@@ -9,8 +9,14 @@ const form = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/
 /** What the database must have reached that answers this request; null: ask the primary. */
 export function bookmarkIn(c: Context): string | null {
   const header = c.req.header(name)
-  if (!header || !form.test(header)) return null
-  return /\bno-cache\b/i.test(c.req.header("cache-control") ?? "") ? null : header
+  return header && form.test(header) && !asksPrimary(c) ? header : null
+}
+
+/** Whether the caller wants to know from the source, whatever anybody has kept (RFC 9111, 5.2.1.4). */
+export const asksPrimary = (c: Context): boolean => /\bno-cache\b/i.test(c.req.header("cache-control") ?? "")
+
+export function tellBookmark(c: Context, bookmark: string | null): void {
+  if (bookmark) c.header(name, bookmark)
 }
 
 /**
@@ -24,6 +30,5 @@ export const keepBookmark = () =>
       throw invalid({ pointer: "Edgewise-Bookmark", detail: "must be one that an answer has had" })
     }
     await next()
-    const bookmark = c.var.db.bookmark()
-    if (bookmark) c.header(name, bookmark)
+    if (c.var.db.meter.trips > 0) tellBookmark(c, c.var.db.bookmark())
   })

@@ -26,7 +26,7 @@ export const limitRate = <Validated extends Input = Input>(policy: Policy, keyOf
 
 /** Tells the caller what the limiter said. Throws `rate_limited` when that is no. */
 export function heed(c: Context<AppEnv>, verdict: Verdict): void {
-  tell(c, verdict)
+  tellLimit(c, verdict, { append: true })
   if (verdict.isAllowed) return
   const { name, quota, windowMs } = verdict.policy
   throw new DomainError("rate_limited", `${name}: ${quota} requests in ${windowMs / second} seconds`, {
@@ -46,11 +46,14 @@ export async function chargeFailure(c: Context<AppEnv>, policy: Policy): Promise
   if (verdict) heed(c, verdict)
 }
 
-function tell(c: Context<AppEnv>, { policy: { name, quota, windowMs }, remaining, resetMs }: Verdict): void {
+/** `append`: beside what other policies have told. */
+export function tellLimit(c: Context<AppEnv>, verdict: Verdict, options: { append?: boolean } = {}): void {
+  const { policy, remaining, resetMs } = verdict
+  const { name, quota, windowMs } = policy
   const reset = Math.ceil(resetMs / second)
-  c.header("ratelimit-policy", `"${name}";q=${quota};w=${windowMs / second}`, { append: true })
+  c.header("ratelimit-policy", `"${name}";q=${quota};w=${windowMs / second}`, options)
   // The last three say the same in the words of the draft's seventh version, which more clients know; whoever reads
   // structured fields passes over parameters that it does not know.
   const known = `limit=${quota};remaining=${remaining};reset=${reset}`
-  c.header("ratelimit", `"${name}";r=${remaining};t=${reset};${known}`, { append: true })
+  c.header("ratelimit", `"${name}";r=${remaining};t=${reset};${known}`, options)
 }

@@ -1,14 +1,14 @@
 import type { Context, Hono } from "hono"
 import { DomainError } from "../domain/errors.ts"
 import type { AppEnv } from "../http/context.ts"
-import { isOperation } from "../http/contract.ts"
+import { operationOf } from "../http/contract.ts"
 
 /** 404 for a path that no route has; 405 with Allow for one that other methods have. */
 export function refuseUnknown(app: Hono<AppEnv>) {
   let endpoints: { method: string; pattern: RegExp }[] | undefined
   return function refuseUnknown(c: Context<AppEnv>): never {
     endpoints ??= app.routes
-      .filter(({ handler }) => isOperation(handler))
+      .filter(({ handler }) => operationOf(handler))
       .map(({ method, path }) => ({
         method,
         pattern: new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+")}$`),

@@ -1,5 +1,6 @@
 import type { Context } from "hono"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
+import type { Shown } from "../cache/responses.ts"
 import { DomainError } from "../domain/errors.ts"
 import type { Expected } from "../domain/revisions.ts"
 import { fnv1a } from "../lib/hash.ts"
@@ -12,7 +13,6 @@ import type { AppEnv } from "./context.ts"
 
 type Tagged = {
   revision: number
-  seq?: number | null
   // What a task and a user show that is not of their row.
   labelIds?: string[] | undefined
   workspace?: { id: string; role: string }
@@ -26,29 +26,46 @@ export function tagOfRow({ revision, labelIds = [], workspace, defaultProjectId 
 }
 
 /** The hash tells apart what one URL shows to different viewers, and the projections of one row. */
-function etagOf(c: Context<AppEnv>, tag: Tagged): string {
-  const { revision, seq } = tag
-  if (seq === undefined || seq === null) return tagOfRow(tag)
-  const { workspaceId, actor } = c.var.ctx
+function tagOfLog(c: Context<AppEnv>, revision: number): string {
+  const { db, ctx } = c.var
+  const { workspaceId, actor } = ctx
+  const seq = db.seen()
+  if (seq === null) throw new Error("Nobody has read how far the log is: this takes a cachedOperation")
   return `"${revision}.${seq}.${fnv1a([workspaceId, actor.userId, actor.role, c.req.url].join(" "))}"`
 }
 
-/** Answers with a view and its ETag, or 304 when the caller has it already. */
+/**
+ * Answers with a view and its ETag, or 304 when the caller has it already. `ofLog`: it shows more than its row, so
+ * anything that happens in the workspace may change it.
+ */
 export function conditional(
   c: Context<AppEnv>,
   view: object,
-  tag: Tagged,
+  { ofLog = false, ...tag }: Tagged & { ofLog?: boolean },
   status: ContentfulStatusCode = 200,
 ): Response {
-  const etag = etagOf(c, tag)
-  c.header("etag", etag)
+  const etag = ofLog ? tagOfLog(c, tag.revision) : tagOfRow(tag)
+  return show(c, { etag, link: null, body: JSON.stringify(view) }, status)
+}
+
+/** Answers with what has no revision of its own, such as a page of a list; `link` is its Link header. */
+export const whole = (c: Context<AppEnv>, view: object, link: string | null = null): Response =>
+  show(c, { etag: tagOfLog(c, 0), link, body: JSON.stringify(view) })
+
+/** Answers with it, or 304, and leaves it to whoever keeps answers. */
+export function show(c: Context<AppEnv>, shown: Shown, status: ContentfulStatusCode = 200): Response {
+  c.set("shown", shown)
+  c.header("etag", shown.etag)
+  if (shown.link) c.header("link", shown.link)
   c.header("cache-control", "private, no-cache")
   c.header("vary", "Authorization, X-API-Key", { append: true })
-  const known = tagsIn(c.req.header("if-none-match"))
-  const isRead = c.req.method === "GET" || c.req.method === "HEAD"
-  if (isRead && known && (known === "*" || known.includes(etag.slice(1, -1)))) return c.body(null, 304)
-  return c.json(view, status)
+  const known = isRead(c) && tagsIn(c.req.header("if-none-match"))
+  if (known && (known === "*" || known.includes(shown.etag.slice(1, -1)))) return c.body(null, 304)
+  return c.body(shown.body, status, { "content-type": "application/json" })
 }
+
+/** Whether the request asks for something to be told, and for nothing to be done. */
+export const isRead = ({ req: { method } }: Context): boolean => method === "GET" || method === "HEAD"
 
 /** The revisions that the caller will accept to change: those of If-Match, or the one in the body. */
 export function expectedRevision(c: Context, revision?: number): Expected {

@@ -15,6 +15,7 @@ export type Contract =
       status: number
       output: z.ZodType | null
       isPublic: boolean
+      isCached: boolean
       description?: string
     }
   | { kind: "input"; target: "json" | "query" | "param"; schema: z.ZodType; isOptional: boolean }
@@ -25,17 +26,20 @@ export type Described = { [kContract]?: Contract }
 const tagged = <T extends object>(handler: T, contract: Contract): T & Described =>
   Object.assign(handler, { [kContract]: contract })
 
-/** Whether a handler is an endpoint's `operation`, which every endpoint has and nothing else. */
-export const isOperation = (handler: object): boolean => (handler as Described)[kContract]?.kind === "operation"
+/** What a handler says of its endpoint, if it is the `operation` that every endpoint has. */
+export function operationOf(handler: object): Extract<Contract, { kind: "operation" }> | null {
+  const contract = (handler as Described)[kContract]
+  return contract?.kind === "operation" ? contract : null
+}
 
-type OperationOptions = { isPublic?: boolean; description?: string }
+type OperationOptions = { isPublic?: boolean; description?: string; isCached?: boolean }
 
 /** Names an operation and its success. `output` null: the answer has no body. */
 export function operation(
   summary: string,
   output: z.ZodType | null = null,
   status = output ? 200 : 204,
-  { isPublic = false, description }: OperationOptions = {},
+  { isPublic = false, isCached = false, description }: OperationOptions = {},
 ) {
   const passThrough: MiddlewareHandler = (_c, next) => next()
   return tagged(passThrough, {
@@ -44,9 +48,18 @@ export function operation(
     status,
     output,
     isPublic,
+    isCached,
     ...(description && { description }),
   })
 }
+
+/**
+ * An operation that tells only what stands in the active workspace's rows, so that the same caller is told the same as
+ * long as its log does not grow. What it tells must not depend on the clock, on the directory, or on anything that is
+ * written without an event.
+ */
+export const cachedOperation = (summary: string, output: z.ZodType, options: OperationOptions = {}) =>
+  operation(summary, output, 200, { ...options, isCached: true })
 
 /** A request header that an endpoint understands. */
 export function header(name: string, description: string) {

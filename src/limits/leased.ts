@@ -1,4 +1,4 @@
-import { extend, type Lease, leftover, partOf, spend } from "./leasing.ts"
+import { extend, type Lease, leftover, partOf, spend, unspend } from "./leasing.ts"
 import type { Engine, Limiter, Verdict } from "./limiter.ts"
 import type { Policy } from "./policies.ts"
 
@@ -26,9 +26,20 @@ export function leased(engine: Engine, now: () => number): Limiter {
     return returns
   }
 
+  const idOf = (policy: Policy, key: string) => `${policy.name}:${key}`
+
   return {
+    takeBack({ policy, window }, key) {
+      if (window === null) return null
+      const id = idOf(policy, key)
+      const lease = unspend(held.get(id)?.lease ?? null, window, now())
+      if (!lease) return null
+      held.set(id, { policy, key, lease })
+      return verdictOf(policy, lease, now())
+    },
+
     async take(policy, key, later = () => undefined) {
-      const id = `${policy.name}:${key}`
+      const id = idOf(policy, key)
       const known = held.get(id)?.lease ?? null
       const spent = spend(known, now())
       if (spent) {
@@ -42,11 +53,12 @@ export function leased(engine: Engine, now: () => number): Limiter {
       asking.add(id)
       try {
         const { grant, granted, askedAt } = await ask(engine, now, { policy, key, count })
-        if (!grant.isAllowed) return { policy, isAllowed: false, remaining: 0, resetMs: grant.resetMs }
+        if (!grant.isAllowed) return { policy, isAllowed: false, remaining: 0, resetMs: grant.resetMs, window: null }
         const lease = extend(held.get(id)?.lease ?? null, { grant, count: granted, askedAt })
         held.delete(id)
         if (lease.held > 0) held.set(id, { policy, key, lease })
-        return { policy, isAllowed: true, remaining: grant.remaining + lease.held, resetMs: grant.resetMs }
+        const { remaining, resetMs, window } = grant
+        return { policy, isAllowed: true, remaining: remaining + lease.held, resetMs, window }
       } finally {
         asking.delete(id)
       }
@@ -65,9 +77,10 @@ async function ask(engine: Engine, now: () => number, { policy, key, count }: Qu
   return { grant: await engine.take(policy, key, 1), granted: 1, askedAt: again }
 }
 
-const verdictOf = (policy: Policy, { held, left, endsAt }: Lease, now: number): Verdict => ({
+const verdictOf = (policy: Policy, { held, left, endsAt, window }: Lease, now: number): Verdict => ({
   policy,
   isAllowed: true,
   remaining: left + held,
   resetMs: Math.max(endsAt - now, 0),
+  window,
 })

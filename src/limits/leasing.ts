@@ -44,6 +44,11 @@ export function spend(lease: Lease | null, now: number): Lease | null {
   return { ...lease, held: lease.held - 1 }
 }
 
+/** The lease with one more that was spent in that window, or null when it is of another one, or over. */
+export function unspend(lease: Lease | null, window: number, now: number): Lease | null {
+  return lease?.window === window && now < lease.until ? { ...lease, held: lease.held + 1 } : null
+}
+
 /**
  * What an isolate holds once the engine has granted `count`, of which one is spent at once. `askedAt` is when it was
  * asked and not when it answered: however long the answer takes, the window then ends no earlier than it is thought to.

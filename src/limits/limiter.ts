@@ -1,8 +1,14 @@
 import type { Grant } from "./leasing.ts"
 import { type Policy, relaxation } from "./policies.ts"
 
-/** `resetMs`: how long until the window ends. */
-export type Verdict = { policy: Policy; isAllowed: boolean; remaining: number; resetMs: number }
+/** `resetMs`: how long until the window ends. `window`: which it was counted in, if it can be taken back. */
+export type Verdict = {
+  policy: Policy
+  isAllowed: boolean
+  remaining: number
+  resetMs: number
+  window: number | null
+}
 
 export type Limiter = {
   /**
@@ -10,6 +16,8 @@ export type Limiter = {
    * engine does not answer.
    */
   take(policy: Policy, key: string, later?: (work: () => Promise<unknown>) => void): Promise<Verdict>
+  /** Takes back what turned out to cost nothing, where that costs nothing either. Null: it stays counted. */
+  takeBack(verdict: Verdict, key: string): Verdict | null
 }
 
 /** Counts for everybody. */
@@ -21,9 +29,13 @@ export type Engine = {
 }
 
 /** A limiter whose quotas are wider than the policies say, and tell so. */
-export const relaxed = (limiter: Limiter): Limiter => ({
-  take: (policy, key, later) => limiter.take({ ...policy, quota: policy.quota * relaxation }, key, later),
-})
+export function relaxed(limiter: Limiter): Limiter {
+  const wider = (policy: Policy) => ({ ...policy, quota: policy.quota * relaxation })
+  return {
+    take: (policy, key, later) => limiter.take(wider(policy), key, later),
+    takeBack: (verdict, key) => limiter.takeBack(verdict, key),
+  }
+}
 
 /**
  * What an address is limited by. A household or a rented server has a whole IPv6 /64 to itself, so that is what counts;

@@ -1,9 +1,16 @@
 import { DurableObject } from "cloudflare:workers"
+import { hour } from "../lib/time.ts"
 import type { Grant } from "./leasing.ts"
 
 type Window = { taken: number; ends_at: number }
 
-/** Counts one key of one policy: a window that begins with its first use. It forgets everything when the window ends. */
+/**
+ * How long it is remembered that there was a window. Who comes back within it costs one billed row, and not the four of
+ * beginning from nothing: the table, the alarm and the row.
+ */
+export const linger = hour
+
+/** Counts one key of one policy: a window that begins with its first use. It leaves nothing behind. */
 export class RateLimiter extends DurableObject {
   /** Takes `count`, or nothing when less than that is left. */
   async take(quota: number, windowMs: number, count = 1): Promise<Grant> {
@@ -12,7 +19,8 @@ export class RateLimiter extends DurableObject {
     sql.exec(
       "create table if not exists window (id integer primary key, taken integer not null, ends_at integer not null)",
     )
-    const current = this.#current(now)
+    const [last] = sql.exec<Window>("select taken, ends_at from window").toArray()
+    const current = last && last.ends_at > now ? last : undefined
     const taken = current?.taken ?? 0
     const endsAt = current?.ends_at ?? now + windowMs
     // Two windows never end at the same moment, so their ends tell them apart.
@@ -20,7 +28,8 @@ export class RateLimiter extends DurableObject {
     if (taken + count > quota) return { isAllowed: false, remaining: Math.max(quota - taken, 0), ...told }
 
     sql.exec("insert or replace into window (id, taken, ends_at) values (1, ?, ?)", taken + count, endsAt)
-    if (!current) await this.ctx.storage.setAlarm(endsAt)
+    // As long as there is a row there is an alarm.
+    if (!last) await this.ctx.storage.setAlarm(endsAt + linger)
     return { isAllowed: true, remaining: quota - taken - count, ...told }
   }
 
@@ -44,8 +53,7 @@ export class RateLimiter extends DurableObject {
 
   override async alarm(): Promise<void> {
     const [window] = this.ctx.storage.sql.exec<Window>("select taken, ends_at from window").toArray()
-    // A window that began while the alarm was on its way keeps its count.
-    if (window && window.ends_at > Date.now()) await this.ctx.storage.setAlarm(window.ends_at)
+    if (window && window.ends_at > Date.now() - linger) await this.ctx.storage.setAlarm(window.ends_at + linger)
     else await this.ctx.storage.deleteAll()
   }
 }

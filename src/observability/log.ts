@@ -15,6 +15,8 @@ export type AccessLine = {
   rowsRead: number
   rowsWritten: number
   dbMs: number
+  cache?: string
+  tier?: string
   problem?: string
   error?: string
   stack?: string

@@ -4,21 +4,21 @@ import { ProjectPath } from "../contracts/projects.ts"
 import { TaskPath } from "../contracts/tasks.ts"
 import * as activity from "../domain/activity.ts"
 import type { AppEnv } from "../http/context.ts"
-import { operation, params, query } from "../http/contract.ts"
+import { cachedOperation, params, query } from "../http/contract.ts"
 import { page } from "../http/pagination.ts"
 
 export const activityRoutes = new Hono<AppEnv>()
 
 activityRoutes.get(
   "/activity",
-  operation("What happened in the workspace, newest first", ActivityPage),
+  cachedOperation("What happened in the workspace, newest first", ActivityPage),
   query(ActivityQuery),
   async (c) => page(c, await activity.listActivity(c.var.ctx, c.req.valid("query"))),
 )
 
 activityRoutes.get(
   "/projects/:projectId/activity",
-  operation("What happened in a project, newest first", ActivityPage),
+  cachedOperation("What happened in a project, newest first", ActivityPage),
   params(ProjectPath),
   query(ActivityQuery),
   async (c) => {
@@ -29,7 +29,7 @@ activityRoutes.get(
 
 activityRoutes.get(
   "/tasks/:idOrKey/activity",
-  operation("What happened to a task, newest first", ActivityPage),
+  cachedOperation("What happened to a task, newest first", ActivityPage),
   params(TaskPath),
   query(ActivityQuery),
   async (c) => {

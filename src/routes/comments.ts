@@ -15,9 +15,9 @@ import { TaskPath } from "../contracts/tasks.ts"
 import * as comments from "../domain/comments.ts"
 import { listMentionable } from "../domain/mentions.ts"
 import { react, unreact } from "../domain/reactions.ts"
-import { conditional, expectedRevision } from "../http/conditional.ts"
+import { conditional, expectedRevision, whole } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
-import { body, operation, params, query } from "../http/contract.ts"
+import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
 import { page } from "../http/pagination.ts"
 
@@ -25,7 +25,7 @@ export const commentRoutes = new Hono<AppEnv>()
 
 commentRoutes.get(
   "/tasks/:idOrKey/comments",
-  operation("List the comments on a task", CommentPage, 200, {
+  cachedOperation("List the comments on a task", CommentPage, {
     description:
       "A deleted comment keeps its place, without its text. With `render=html` a page ends after 128 KiB of Markdown.",
   }),
@@ -50,24 +50,23 @@ commentRoutes.post(
 
 commentRoutes.get(
   "/tasks/:idOrKey/mentionable",
-  operation("Complete a mention: members who see the task, by name", Mentionable),
+  cachedOperation("Complete a mention: members who see the task, by name", Mentionable),
   params(TaskPath),
   query(MentionableQuery),
   async (c) => {
-    c.header("cache-control", "private, no-cache")
-    return c.json(await listMentionable(c.var.ctx, c.req.valid("param").idOrKey, c.req.valid("query")))
+    return whole(c, await listMentionable(c.var.ctx, c.req.valid("param").idOrKey, c.req.valid("query")))
   },
 )
 
 commentRoutes.get(
   "/comments/:commentId",
-  operation("Get a comment", Comment),
+  cachedOperation("Get a comment", Comment),
   params(CommentPath),
   query(OneCommentQuery),
   async (c) => {
     const { commentId } = c.req.valid("param")
-    const { comment, ...tag } = await comments.viewComment(c.var.ctx, commentId, c.req.valid("query"))
-    return conditional(c, comment, tag)
+    const comment = await comments.viewComment(c.var.ctx, commentId, c.req.valid("query"))
+    return conditional(c, comment, { revision: comment.revision, ofLog: true })
   },
 )
 

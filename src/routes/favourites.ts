@@ -2,14 +2,14 @@ import { Hono } from "hono"
 import { FavouriteQuery, ProjectPage, ProjectPath } from "../contracts/projects.ts"
 import { favour, listFavourites } from "../domain/favourites.ts"
 import type { AppEnv } from "../http/context.ts"
-import { operation, params, query } from "../http/contract.ts"
+import { cachedOperation, operation, params, query } from "../http/contract.ts"
 import { page } from "../http/pagination.ts"
 
 export const favouriteRoutes = new Hono<AppEnv>()
 
 favouriteRoutes.get(
   "/me/favourites",
-  operation("List my favourite projects", ProjectPage),
+  cachedOperation("List my favourite projects", ProjectPage),
   query(FavouriteQuery),
   async (c) => page(c, await listFavourites(c.var.ctx, c.req.valid("query"))),
 )

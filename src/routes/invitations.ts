@@ -15,7 +15,7 @@ import * as received from "../domain/received-invitations.ts"
 import { limitAddress, limitRate } from "../gateway/limit-rate.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
-import { body, operation, params, query } from "../http/contract.ts"
+import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { page } from "../http/pagination.ts"
 import { policies } from "../limits/policies.ts"
 
@@ -26,7 +26,7 @@ const limitMails = limitRate(policies.invitationsByUser, (c) => c.var.ctx.actor.
 
 invitationRoutes.get(
   "/invitations",
-  operation("List pending invitations", InvitationPage),
+  cachedOperation("List pending invitations", InvitationPage),
   query(InvitationQuery),
   async (c) => page(c, await invitations.listInvitations(c.var.ctx, c.req.valid("query"))),
 )

@@ -14,13 +14,13 @@ import { mergeLabel } from "../domain/label-merging.ts"
 import * as labels from "../domain/labels.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
-import { body, operation, params, query } from "../http/contract.ts"
+import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
 import { page } from "../http/pagination.ts"
 
 export const labelRoutes = new Hono<AppEnv>()
 
-labelRoutes.get("/labels", operation("List labels by name", LabelPage), query(LabelQuery), async (c) =>
+labelRoutes.get("/labels", cachedOperation("List labels by name", LabelPage), query(LabelQuery), async (c) =>
   page(c, await labels.listLabels(c.var.ctx, c.req.valid("query"))),
 )
 
@@ -35,7 +35,7 @@ labelRoutes.post(
   async (c) => c.json({ data: await labels.createLabels(c.var.ctx, c.req.valid("json").labels) }, 201),
 )
 
-labelRoutes.get("/labels/:labelId", operation("Get a label", Label), params(LabelPath), async (c) => {
+labelRoutes.get("/labels/:labelId", cachedOperation("Get a label", Label), params(LabelPath), async (c) => {
   const label = await labels.getLabel(c.var.ctx, c.req.valid("param").labelId)
   return conditional(c, label, label)
 })

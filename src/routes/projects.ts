@@ -15,15 +15,15 @@ import {
 import { listProjects } from "../domain/project-lists.ts"
 import { listProjectMembers, nameMember, unnameMember } from "../domain/project-members.ts"
 import * as projects from "../domain/projects.ts"
-import { conditional, expectedRevision } from "../http/conditional.ts"
+import { conditional, expectedRevision, whole } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
-import { body, operation, params, query } from "../http/contract.ts"
+import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
 import { page } from "../http/pagination.ts"
 
 export const projectRoutes = new Hono<AppEnv>()
 
-projectRoutes.get("/projects", operation("List projects", ProjectPage), query(ProjectQuery), async (c) =>
+projectRoutes.get("/projects", cachedOperation("List projects", ProjectPage), query(ProjectQuery), async (c) =>
   page(c, await listProjects(c.var.ctx, c.req.valid("query"))),
 )
 
@@ -31,7 +31,7 @@ projectRoutes.post("/projects", operation("Create a project", Project, 201), bod
   created(c, await projects.createProject(c.var.ctx, c.req.valid("json"))),
 )
 
-projectRoutes.get("/projects/:projectId", operation("Get a project", Project), params(ProjectPath), async (c) => {
+projectRoutes.get("/projects/:projectId", cachedOperation("Get a project", Project), params(ProjectPath), async (c) => {
   const project = await projects.getProject(c.var.ctx, c.req.valid("param").projectId)
   return conditional(c, project, project)
 })
@@ -61,14 +61,13 @@ projectRoutes.delete(
 
 projectRoutes.get(
   "/projects/:projectId/members",
-  operation("List the people named to a project", ProjectMemberPage, 200, {
+  cachedOperation("List the people named to a project", ProjectMemberPage, {
     description: "In a project that is open to the workspace, members who are not named can edit all the same.",
   }),
   params(ProjectPath),
   query(ProjectMemberQuery),
   async (c) => {
-    c.header("cache-control", "private, no-cache")
-    return c.json(await listProjectMembers(c.var.ctx, c.req.valid("param").projectId, c.req.valid("query")))
+    return whole(c, await listProjectMembers(c.var.ctx, c.req.valid("param").projectId, c.req.valid("query")))
   },
 )
 

@@ -5,17 +5,17 @@ import { listRelations } from "../domain/related-tasks.ts"
 import { relateTasks, unrelateTasks } from "../domain/task-relations.ts"
 import { conditional } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
-import { operation, params } from "../http/contract.ts"
+import { cachedOperation, operation, params } from "../http/contract.ts"
 
 export const taskRelationRoutes = new Hono<AppEnv>()
 
 taskRelationRoutes.get(
   "/tasks/:idOrKey/relations",
-  operation("List what a task blocks, is blocked by, relates to and duplicates", RelationList),
+  cachedOperation("List what a task blocks, is blocked by, relates to and duplicates", RelationList),
   params(TaskPath),
   async (c) => {
-    const { data, ...tag } = await listRelations(c.var.ctx, c.req.valid("param").idOrKey)
-    return conditional(c, { data }, tag)
+    const { data, revision } = await listRelations(c.var.ctx, c.req.valid("param").idOrKey)
+    return conditional(c, { data }, { revision, ofLog: true })
   },
 )
 

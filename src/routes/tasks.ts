@@ -23,19 +23,19 @@ import { placeTask } from "../domain/task-positions.ts"
 import * as tasks from "../domain/tasks.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
-import { body, operation, params, query } from "../http/contract.ts"
+import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
 import { page } from "../http/pagination.ts"
 
 export const taskRoutes = new Hono<AppEnv>()
 
-taskRoutes.get("/tasks", operation("List tasks", TaskPage), query(TaskQuery), async (c) =>
+taskRoutes.get("/tasks", cachedOperation("List tasks", TaskPage), query(TaskQuery), async (c) =>
   page(c, await listTasks(c.var.ctx, c.req.valid("query"))),
 )
 
 taskRoutes.get(
   "/projects/:projectId/tasks",
-  operation("List the tasks of a project", TaskPage),
+  cachedOperation("List the tasks of a project", TaskPage),
   params(ProjectPath),
   query(ProjectTaskQuery),
   async (c) => page(c, await listProjectTasks(c.var.ctx, c.req.valid("param").projectId, c.req.valid("query"))),
@@ -54,12 +54,14 @@ taskRoutes.post(
 
 taskRoutes.get(
   "/tasks/:idOrKey",
-  operation("Get a task", TaskAnswer),
+  cachedOperation("Get a task", TaskAnswer),
   params(TaskPath),
   query(OneTaskQuery),
   async (c) => {
-    const { task, ...tag } = await tasks.viewTask(c.var.ctx, c.req.valid("param").idOrKey, c.req.valid("query"))
-    return conditional(c, task, { ...tag, labelIds: task.labelIds })
+    const projection = c.req.valid("query")
+    const { task, revision } = await tasks.viewTask(c.var.ctx, c.req.valid("param").idOrKey, projection)
+    const ofLog = Boolean(projection.fields || projection.include)
+    return conditional(c, task, { revision, labelIds: task.labelIds, ofLog })
   },
 )
 

@@ -14,7 +14,7 @@ import * as members from "../domain/members.ts"
 import * as workspaces from "../domain/workspaces.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
-import { body, operation, params, query } from "../http/contract.ts"
+import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { page } from "../http/pagination.ts"
 
 export const workspaceRoutes = new Hono<AppEnv>()
@@ -35,7 +35,7 @@ workspaceRoutes.post(
 
 workspaceRoutes.get(
   "/workspaces/:workspaceId",
-  operation("Get the active workspace", WorkspaceProfile),
+  cachedOperation("Get the active workspace", WorkspaceProfile),
   params(WorkspacePath),
   async (c) => {
     const workspace = await workspaces.getWorkspace(c.var.ctx, c.req.valid("param").workspaceId)
@@ -90,7 +90,7 @@ workspaceRoutes.put(
 
 // ---- who is in it ----
 
-workspaceRoutes.get("/members", operation("List members", MemberPage), query(MemberQuery), async (c) =>
+workspaceRoutes.get("/members", cachedOperation("List members", MemberPage), query(MemberQuery), async (c) =>
   page(c, await members.listMembers(c.var.ctx, c.req.valid("query"))),
 )
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { coloStore } from "../../src/cache/colo.ts"
 import { type Finding, type KnownKey, keyLife, keyMemory, noKeyLife } from "../../src/cache/key-memory.ts"
 
 const key: KnownKey = {
@@ -12,10 +13,10 @@ const key: KnownKey = {
 }
 
 /** A clock of its own, a colo, and isolates in it. */
-function setting(colo: Pick<Cache, "match" | "put"> | null = caches.default) {
+function setting(cache: Pick<Cache, "match" | "put" | "delete"> = caches.default) {
   const clock = { at: 1_000_000 }
   const scope = crypto.randomUUID()
-  const isolate = (of = scope) => keyMemory({ now: () => clock.at, colo, scope: of })
+  const isolate = (of = scope) => keyMemory({ now: () => clock.at, colo: coloStore(cache, of) })
   return { clock, isolate }
 }
 
@@ -87,15 +88,16 @@ describe("what is remembered of a key", () => {
     expect(await isolate("another").recall(name)).toBeNull()
   })
 
-  const poor: [string, Pick<Cache, "match" | "put"> | null][] = [
-    ["there is no Cache API", null],
-    ["it does nothing", { match: async () => undefined, put: async () => undefined }],
-    ["it fails", { match: () => Promise.reject(new Error("down")), put: () => Promise.reject(new Error("down")) }],
-    ["it holds something else", { match: async () => new Response("<html>"), put: async () => undefined }],
+  const down = () => Promise.reject(new Error("down"))
+  const nothing = async () => undefined
+  const poor: [string, Pick<Cache, "match" | "put" | "delete">][] = [
+    ["the Cache API does nothing", { match: nothing, put: nothing, delete: async () => false }],
+    ["it fails", { match: down, put: down, delete: down }],
+    ["it holds something else", { match: async () => new Response("<html>"), put: nothing, delete: async () => true }],
   ]
-  for (const [what, colo] of poor) {
+  for (const [what, cache] of poor) {
     it(`stays in the isolate where ${what}`, async () => {
-      const { clock, isolate } = setting(colo)
+      const { clock, isolate } = setting(cache)
       const [one, name] = [isolate(), hash()]
       await one.remember(name, { key, at: clock.at })
       expect((await one.recall(name))?.key).toEqual(key)

@@ -1,10 +1,10 @@
 import { parseRateLimit } from "ratelimit-header-parser"
 import { parseList } from "structured-headers"
 import { beforeAll, describe, expect, it } from "vitest"
-import type { Limiter } from "../../src/limits/limiter.ts"
 import { policies } from "../../src/limits/policies.ts"
 import { openApp } from "../support/app.ts"
 import { type Caller, newAddress, newCaller, problemIn } from "../support/caller.ts"
+import { deadLimiter, limiterOf } from "../support/limiters.ts"
 
 let ada: Caller
 
@@ -12,9 +12,13 @@ beforeAll(async () => {
   ada = await newCaller()
 })
 
-const refusing: Limiter = {
-  take: async (policy) => ({ policy, isAllowed: false, remaining: 0, resetMs: 42_000 }),
-}
+const refusing = limiterOf(async (policy) => ({
+  policy,
+  isAllowed: false,
+  remaining: 0,
+  resetMs: 42_000,
+  window: null,
+}))
 
 describe("whoever is signed in", () => {
   it("is told what is left, in the draft's words and in those that clients know", async () => {
@@ -49,12 +53,10 @@ describe("whoever is signed in", () => {
   it("is counted by the person or the key, whatever the address", async () => {
     const seen: string[] = []
     const { instance } = await openApp()
-    const limiter: Limiter = {
-      take: (policy, key, later) => {
-        seen.push(`${policy.name} ${key}`)
-        return instance.limiter.take(policy, key, later)
-      },
-    }
+    const limiter = limiterOf((policy, key, later) => {
+      seen.push(`${policy.name} ${key}`)
+      return instance.limiter.take(policy, key, later)
+    })
     const made = (await (await ada.post("/api/v1/api-keys", { name: "x", scopes: ["task:read"] })).json()) as {
       id: string
       key: string
@@ -66,8 +68,7 @@ describe("whoever is signed in", () => {
   })
 
   it("is served when the limiter does not answer", async () => {
-    const limiter: Limiter = { take: () => Promise.reject(new Error("down")) }
-    const answer = await ada.through(await openApp({ limiter })).get("/api/v1/projects")
+    const answer = await ada.through(await openApp({ limiter: deadLimiter })).get("/api/v1/projects")
     expect(answer.status).toBe(200)
     expect(answer.headers.get("ratelimit")).toBeNull()
   })
@@ -116,7 +117,7 @@ describe("whoever shows no valid token", () => {
   })
 
   it("is refused all the same when the limiter does not answer", async () => {
-    const app = await openApp({ limiter: { take: () => Promise.reject(new Error("down")) } })
+    const app = await openApp({ limiter: deadLimiter })
     await problemIn(await app.fetch("/api/v1/me"), 401)
   })
 })

@@ -1,6 +1,9 @@
+import { setTimeout as wait } from "node:timers/promises"
 import { beforeAll, describe, expect, it } from "vitest"
+import { freshLife } from "../../src/cache/rev.ts"
 import { d1Database } from "../../src/db/d1.ts"
 import { openApp } from "../support/app.ts"
+import { settled } from "../support/cached.ts"
 import { type Caller, newCaller, newTask, pointersIn } from "../support/caller.ts"
 import { d1 } from "../support/d1.ts"
 
@@ -44,12 +47,33 @@ describe("a bookmark", () => {
   it("that is brought along is what the database must have reached; else the primary answers", async () => {
     const { begun, caller } = await watched()
     const task = await newTask(caller)
-    const first = await caller.get(`/api/v1/tasks/${task.id}`)
+    const first = await caller.get("/api/v1/me")
     const bookmark = bookmarkOf(first)
-    await caller.get(`/api/v1/tasks/${task.id}`, { "edgewise-bookmark": bookmark })
-    await caller.get(`/api/v1/tasks/${task.id}`, { "edgewise-bookmark": bookmark, "cache-control": "no-cache" })
+    await caller.cached().get("/api/v1/me", { "edgewise-bookmark": bookmark })
+    await caller.get("/api/v1/me", { "edgewise-bookmark": bookmark, "cache-control": "no-cache" })
     await caller.patch(`/api/v1/tasks/${task.id}`, { title: "x" }, { "edgewise-bookmark": bookmark })
     expect(begun).toEqual(["first-primary", "first-primary", bookmark, "first-primary", bookmark])
+  })
+
+  it("is kept by the colo for whoever brings none, as far as they have seen; a later one is kept to", async () => {
+    const { begun, caller } = await watched()
+    const reader = caller.cached()
+    const { id } = await newTask(reader)
+    const path = `/api/v1/tasks/${id}`
+    // The first of them tells the colo; those before it has settled ask the primary again.
+    await reader.get(path)
+    await settled()
+    const seen = bookmarkOf(await reader.get(path))
+    await wait(freshLife)
+    begun.length = 0
+    await reader.get(path)
+    await wait(freshLife)
+    const later = bookmarkOf(await caller.get("/api/v1/me"))
+    await reader.get(path, { "edgewise-bookmark": later })
+    await reader.patch(path, { title: "x" })
+    // Nobody knows yet how far a replica must be to have what was just written.
+    await reader.get(path)
+    expect(begun).toEqual([seen, "first-primary", later, "first-primary", "first-primary"])
   })
 
   it("that was made up is refused by its name, and one from the future changes nothing", async () => {

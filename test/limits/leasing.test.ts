@@ -7,7 +7,7 @@ import { type Grant, type Lease, leasedFrom, leaseLife, partOf } from "../../src
 // One key, an engine whose windows begin with their first use, and isolates with clocks of their own that stand still
 // now and then. Questions and answers take their time, and what is given back may arrive late or never.
 
-type Machine = Pick<typeof leasing, "extend" | "leftover" | "spend">
+type Machine = Pick<typeof leasing, "extend" | "leftover" | "spend" | "unspend">
 
 type Setting = { windowMs: number; offsets: number[] }
 type Asking = { isolate: number; up: number; down: number; lag: number }
@@ -18,6 +18,8 @@ type Step =
   | { do: "edge"; ms: number }
   /** Every isolate spends all that it has. */
   | { do: "drain"; lag: number }
+  /** What was spent cost nothing. */
+  | { do: "take back"; isolate: number; lag: number }
   | { do: "return"; isolate: number; delay: number; isLost: boolean; lag: number }
 
 const isolates = 3
@@ -58,6 +60,8 @@ class World {
   readonly #machine: Machine
   readonly #offsets: number[]
   readonly #leases: (Lease | null)[]
+  /** In which windows each isolate has spent. */
+  readonly #spent: number[][]
   /** What was taken in each window and not given back, less what was let in. */
   readonly #unused = new Map<number, number>()
   readonly #admitted = new Map<number, number>()
@@ -69,6 +73,7 @@ class World {
     this.#machine = machine
     this.#offsets = offsets
     this.#leases = offsets.map(() => null)
+    this.#spent = offsets.map(() => [])
   }
 
   play(steps: Step[]) {
@@ -77,6 +82,7 @@ class World {
       if (step.do === "edge") this.#pass(Math.max(this.#engine.endsAt + step.ms - this.#now, 0))
       if (step.do === "request") this.#request(step)
       if (step.do === "drain") this.#drain(step.lag)
+      if (step.do === "take back") this.#takeBack(step)
       if (step.do === "return") this.#giveBack(step)
     }
     this.#pass(10 * minute)
@@ -110,6 +116,7 @@ class World {
       throw new Error("Spent after its window had ended")
     }
     this.#leases[isolate] = lease
+    this.#spent[isolate]?.push(lease.window)
     this.tally.spent += 1
     this.#admit(lease.window)
     return true
@@ -134,6 +141,17 @@ class World {
         this.tally.unusedAtRefusal = Math.max(this.tally.unusedAtRefusal, unused)
       }
     })
+  }
+
+  /** The request that was spent for longest ago, which may be in another window. */
+  #takeBack({ isolate, lag }: Extract<Step, { do: "take back" }>): void {
+    const window = this.#spent[isolate]?.shift()
+    if (window === undefined) return
+    const lease = this.#machine.unspend(this.#leases[isolate] ?? null, window, this.#clockOf(isolate, lag))
+    if (!lease) return
+    this.#leases[isolate] = lease
+    this.#unused.set(window, (this.#unused.get(window) ?? 0) + 1)
+    this.#admitted.set(window, (this.#admitted.get(window) ?? 0) - 1)
   }
 
   #giveBack({ isolate, lag, delay, isLost }: Extract<Step, { do: "return" }>): void {
@@ -182,13 +200,32 @@ const others = fc.oneof(
   fc.record({ do: fc.constant("wait" as const), ms: fc.oneof(fc.nat(200), fc.nat(2 * leaseLife)) }),
   fc.record({ do: fc.constant("edge" as const), ms: fc.integer({ min: -300, max: 300 }) }),
   fc.record({ do: fc.constant("drain" as const), lag }),
+  fc.record({ do: fc.constant("take back" as const), isolate, lag }),
   fc.record({ do: fc.constant("return" as const), isolate, delay: latency, isLost: fc.boolean(), lag }),
 )
+/** Spends in one window, and takes it back in the next. */
+const over = fc.tuple(one, lag, isolate).map(([request, later, where]): Step[] => [
+  { ...request, isolate: where },
+  { do: "wait", ms: 200 },
+  { ...request, isolate: where },
+  { do: "edge", ms: 300 },
+  { ...request, isolate: where },
+  { do: "wait", ms: 200 },
+  { do: "take back", isolate: where, lag: later },
+  { do: "drain", lag: later },
+])
 const history = fc
-  .array(fc.oneof({ arbitrary: burst, weight: 2 }, { arbitrary: others.map((step): Step[] => [step]), weight: 3 }), {
-    minLength: 2,
-    maxLength: 40,
-  })
+  .array(
+    fc.oneof(
+      { arbitrary: over, weight: 1 },
+      { arbitrary: burst, weight: 2 },
+      { arbitrary: others.map((step): Step[] => [step]), weight: 3 },
+    ),
+    {
+      minLength: 2,
+      maxLength: 40,
+    },
+  )
   .map((parts) => parts.flat())
 const setting: fc.Arbitrary<Setting> = fc.record({
   windowMs: fc.constantFrom(...windows),
@@ -253,6 +290,11 @@ describe("leasing", { timeout: 120_000 }, () => {
       held: (lease?.held ?? 0) + asked.count - 1,
     })
     expect(isFound({ ...leasing, extend })).toBe(true)
+  })
+
+  it("is found out when it takes back what was spent in another window", () => {
+    const unspend: Machine["unspend"] = (lease, _window, now) => lease && leasing.unspend(lease, lease.window, now)
+    expect(isFound({ ...leasing, unspend })).toBe(true)
   })
 
   it("asks for small quotas one by one", () => {

@@ -1,12 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { hour, minute } from "../../src/lib/time.ts"
 import { durableEngine } from "../../src/limits/durable.ts"
 import { leased } from "../../src/limits/leased.ts"
 import { addressKey, relaxed } from "../../src/limits/limiter.ts"
 import { policies, relaxation } from "../../src/limits/policies.ts"
-import type { RateLimiter } from "../../src/limits/rate-limiter.ts"
+import { linger, type RateLimiter } from "../../src/limits/rate-limiter.ts"
 
 type Counter = DurableObjectStub<RateLimiter>
 
@@ -22,10 +22,10 @@ const stored = (counter: Counter) =>
     return { tables: tables.length, alarm: await storage.getAlarm(), rows }
   })
 
-/** Lets the window end without waiting for it. */
-const endWindow = (counter: Counter) =>
+/** Lets the window end without waiting for it; it has ended so long ago. */
+const endWindow = (counter: Counter, ago = 1) =>
   runInDurableObject(counter, (_counter: RateLimiter, { storage }) => {
-    storage.sql.exec("update window set ends_at = ?", Date.now() - 1)
+    storage.sql.exec("update window set ends_at = ?", Date.now() - ago)
   })
 
 describe("a quota", () => {
@@ -67,8 +67,8 @@ describe("a window", () => {
     const first = await counter.take(5, minute)
     const { alarm } = await stored(counter)
     expect(first.resetMs).toBe(minute)
-    expect(alarm).toBeGreaterThanOrEqual(before + minute)
-    expect(alarm).toBeLessThanOrEqual(Date.now() + minute)
+    expect(alarm).toBeGreaterThanOrEqual(before + minute + linger)
+    expect(alarm).toBeLessThanOrEqual(Date.now() + minute + linger)
 
     await new Promise((resolve) => setTimeout(resolve, 20))
     const second = await counter.take(5, minute)
@@ -93,19 +93,42 @@ describe("a window", () => {
     await endWindow(counter)
     const next = await counter.take(1, hour)
     expect(next).toMatchObject({ isAllowed: true, remaining: 0, resetMs: hour })
-    expect((await stored(counter)).alarm).toBeGreaterThan(Date.now() + minute)
+    expect((await stored(counter)).alarm).toBeLessThan(Date.now() + hour + linger)
 
-    // The late alarm finds the new window and leaves its count alone.
+    // The early alarm finds the new window, leaves its count alone, and comes again.
     await runDurableObjectAlarm(counter)
     const { rows, alarm } = await stored(counter)
-    expect(rows).toMatchObject([{ taken: 1, ends_at: alarm }])
+    expect(rows).toMatchObject([{ taken: 1, ends_at: Number(alarm) - linger }])
     expect((await counter.take(1, hour)).isAllowed).toBe(false)
   })
 
-  it("leaves nothing behind", async () => {
+  it("of somebody who comes back soon costs one row, and no more", async () => {
     const counter = newCounter()
     await counter.take(5, minute)
     await endWindow(counter)
+    const written = await runInDurableObject(counter, async (object: RateLimiter, { storage }) => {
+      let rows = 0
+      const exec = storage.sql.exec.bind(storage.sql)
+      const spy = vi.spyOn(storage.sql, "exec").mockImplementation((query, ...values) => {
+        const cursor = exec(query, ...values)
+        rows += cursor.rowsWritten
+        return cursor
+      })
+      const alarms = vi.spyOn(storage, "setAlarm")
+      await object.take(5, minute)
+      spy.mockRestore()
+      return rows + alarms.mock.calls.length
+    })
+    expect(written).toBe(1)
+  })
+
+  it("leaves nothing behind, once nobody has come back for a while", async () => {
+    const counter = newCounter()
+    await counter.take(5, minute)
+    await endWindow(counter)
+    await runDurableObjectAlarm(counter)
+    expect((await stored(counter)).tables).toBe(1)
+    await endWindow(counter, linger)
     expect(await runDurableObjectAlarm(counter)).toBe(true)
     expect(await stored(counter)).toEqual({ tables: 0, alarm: null, rows: [] })
     expect(await counter.take(5, minute)).toMatchObject({ isAllowed: true, remaining: 4, resetMs: minute })
@@ -118,7 +141,7 @@ describe("a window", () => {
     expect(await counter.take(2, minute)).toMatchObject({ isAllowed: true, remaining: 0 })
     await evictDurableObject(counter)
     expect(await counter.take(2, minute)).toMatchObject({ isAllowed: false })
-    await endWindow(counter)
+    await endWindow(counter, linger)
     await evictDurableObject(counter)
     expect(await runDurableObjectAlarm(counter)).toBe(true)
     expect((await stored(counter)).tables).toBe(0)

@@ -99,6 +99,21 @@ describe("when Upstash is in trouble", () => {
     })
   }
 
+  for (const fault of ["partial", "short"]) {
+    it(`of those who ask at once, only whoever was answered is let in: a ${fault} answer`, async () => {
+      const key = newKey()
+      // Its scripts are there already, so that what is asked now goes out together.
+      await engineAt().take(small, key, 1)
+      const engine = engineAt(`/${fault}`)
+      const asked = await Promise.allSettled(Array.from({ length: 4 }, () => engine.take(small, key, 1)))
+      const told = asked.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []))
+      expect(told).toHaveLength(2)
+      for (const grant of told) expect(grant.isAllowed).toBe(true)
+      // What Redis has counted without telling is lost, and never given twice.
+      expect(await engineAt().take(small, key, 1)).toMatchObject({ isAllowed: true, remaining: small.quota - 6 })
+    })
+  }
+
   it("nobody signs in, and whoever is signed in is served", async () => {
     const ada = await newCaller()
     const app = await openApp({ limiter: leased(engineAt("/broken"), Date.now) })

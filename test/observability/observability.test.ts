@@ -9,6 +9,7 @@ import { newId } from "../../src/lib/ids.ts"
 import { checkHealth } from "../../src/observability/health.ts"
 import { consoleLog, describeError, isKept } from "../../src/observability/log.ts"
 import { openApp, type TestApp } from "../support/app.ts"
+import { hit } from "../support/cached.ts"
 import { callerOf, newCaller, newEmail, newTask, problemIn, sharedApp } from "../support/caller.ts"
 import { between, failingAt, refusing } from "../support/faults.ts"
 
@@ -106,7 +107,30 @@ describe("the log line of a request", () => {
         rowsRead: count,
         rowsWritten: 0,
         dbMs: count,
+        cache: "BYPASS",
       },
+    ])
+  })
+
+  it("tells what the cache did: a miss, a hit, and a 304", async () => {
+    const app = await openLogging()
+    const ada = (await newCaller(app)).cached()
+    const { id } = await newTask(ada)
+    const first = await ada.get(`/api/v1/tasks/${id}`)
+    await hit(ada, `/api/v1/tasks/${id}`)
+    await hit(ada, `/api/v1/tasks/${id}`, { "if-none-match": first.headers.get("etag") ?? "" })
+    const told = app.lines.map(({ status, trips, rowsRead, cache, tier }) => ({ status, trips, rowsRead, cache, tier }))
+    expect(told.find(({ cache }) => cache === "MISS")).toEqual({
+      status: 200,
+      trips: 1,
+      rowsRead: expect.any(Number),
+      cache: "MISS",
+      tier: undefined,
+    })
+    const kept = { trips: 0, rowsRead: 0, cache: "HIT", tier: "isolate" }
+    expect(told.slice(-2)).toEqual([
+      { status: 200, ...kept },
+      { status: 304, ...kept },
     ])
   })
 

@@ -23,6 +23,7 @@ import {
 } from "../support/caller.ts"
 import { rowsOf } from "../support/database.ts"
 import { type Batch, between, losing } from "../support/faults.ts"
+import { deadLimiter } from "../support/limiters.ts"
 
 const another = "quite another phrase"
 
@@ -290,7 +291,7 @@ describe("POST /auth/password-reset", () => {
   })
 
   it("is refused while the limiter does not answer", async () => {
-    const app = await openApp({ limiter: { take: () => Promise.reject(new Error("gone")) } })
+    const app = await openApp({ limiter: deadLimiter })
     await problemIn(await ask("POST", "/password-reset", { email: newEmail() }, { app }), 503)
     await problemIn(await reset("x", another, { app }), 503)
   })

@@ -8,6 +8,7 @@ import { newId } from "../../src/lib/ids.ts"
 import { hour, minute } from "../../src/lib/time.ts"
 import { policies } from "../../src/limits/policies.ts"
 import { openApp, type TestApp } from "../support/app.ts"
+import { forgetful } from "../support/caches.ts"
 import {
   type Caller,
   costOf,
@@ -25,6 +26,7 @@ import {
 } from "../support/caller.ts"
 import { isPostgres, rowsOf } from "../support/database.ts"
 import { between, isCommit, refusing } from "../support/faults.ts"
+import { deadLimiter } from "../support/limiters.ts"
 import { joined } from "../support/people.ts"
 
 const path = "/api/v1/api-keys"
@@ -70,8 +72,7 @@ const writeTask = ({ inboxId }: Caller, key: string, app?: TestApp) =>
   send(key, "/api/v1/tasks", { method: "POST", body: { projectId: inboxId, title: "By key" }, ...(app && { app }) })
 
 /** An app whose isolate shares what it remembers with nobody, as one in another colo. */
-const elsewhere = (now = () => Date.now()) =>
-  openApp({ now, keys: keyMemory({ now, colo: null, scope: crypto.randomUUID() }) })
+const elsewhere = (now = () => Date.now()) => openApp({ now, keys: keyMemory({ now, colo: forgetful }) })
 
 async function expectInvalid(answer: Response) {
   expect(await problemIn(answer, 401)).toMatchObject({ code: "unauthenticated", detail: "Invalid API key" })
@@ -339,7 +340,7 @@ describe("what is no key", () => {
   })
 
   it("is refused although the limiter does not answer", async () => {
-    const app = await openApp({ limiter: { take: () => Promise.reject(new Error("down")) } })
+    const app = await openApp({ limiter: deadLimiter })
     await expectInvalid(await send("ew_garbage", "/api/v1/tasks", { app }))
   })
 })

@@ -13,7 +13,7 @@ import { hmacKey } from "../../src/lib/hmac.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { type PasswordHasher, scryptHasher } from "../../src/lib/passwords.ts"
 import { formatRefreshToken, type RefreshToken } from "../../src/lib/refresh-token.ts"
-import { addressKey, type Limiter } from "../../src/limits/limiter.ts"
+import { addressKey } from "../../src/limits/limiter.ts"
 import { type Policy, policies } from "../../src/limits/policies.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 import {
@@ -31,6 +31,7 @@ import {
 } from "../support/caller.ts"
 import { execute, rowsOf } from "../support/database.ts"
 import { between, failingAt, isCommit, losing } from "../support/faults.ts"
+import { deadLimiter } from "../support/limiters.ts"
 
 type Headers = Record<string, string>
 
@@ -768,9 +769,8 @@ describe("the limits on signing in", () => {
   })
 
   it("let nobody in while their engine is down", async () => {
-    const limiter: Limiter = { take: () => Promise.reject(new Error("engine down")) }
     const { calls, hasher } = counted(scryptHasher({ cost: { ln: 1, r: 1, p: 1 } }))
-    const app = await openApp({ limiter, hasher })
+    const app = await openApp({ limiter: deadLimiter, hasher })
     const ada = await newCaller()
     const email = newEmail()
     const answers = [

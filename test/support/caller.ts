@@ -27,6 +27,8 @@ export type Caller = {
   through(app: TestApp): Caller
   /** The same person with another token, or with an API key. */
   as(token: string): Caller
+  /** The same person, who takes what a cache has: as any client does that does not say otherwise. */
+  cached(): Caller
 }
 
 export const password = "a long passphrase"
@@ -65,10 +67,14 @@ export async function newCaller(app?: TestApp): Promise<Caller> {
   return callerOf(home, SignedIn.parse(await answer.json()))
 }
 
+const reads = ["GET", "HEAD"]
+
 export function callerOf(
   app: TestApp,
   { user, workspace, accessToken, refreshToken }: z.output<typeof SignedIn>,
+  asksCache = false,
 ): Caller {
+  const signedIn = { user, workspace, refreshToken, expiresIn: 600 }
   const send =
     (method: string) =>
     async (path: string, body?: unknown, headers: Headers = {}) =>
@@ -76,6 +82,8 @@ export function callerOf(
         method,
         headers: {
           authorization: `Bearer ${accessToken}`,
+          // What is in the database is what most tests are about. Those of the cache ask as other clients do.
+          ...(reads.includes(method) && !asksCache && { "cache-control": "no-cache" }),
           ...(body !== undefined && { "content-type": "application/json" }),
           ...headers,
         },
@@ -94,8 +102,9 @@ export function callerOf(
     put: send("PUT"),
     patch: send("PATCH"),
     delete: (path, headers) => send("DELETE")(path, undefined, headers),
-    through: (other) => callerOf(other, { user, workspace, accessToken, refreshToken, expiresIn: 600 }),
-    as: (token) => callerOf(app, { user, workspace, accessToken: token, refreshToken, expiresIn: 600 }),
+    through: (other) => callerOf(other, { ...signedIn, accessToken }, asksCache),
+    as: (token) => callerOf(app, { ...signedIn, accessToken: token }, asksCache),
+    cached: () => callerOf(app, { ...signedIn, accessToken }, true),
   }
 }
 

@@ -9,7 +9,7 @@ type Reply = { text: string } | { error: string } | Buffer | number | null | Rep
 type Command = (string | number | null | object)[]
 
 /** The faults that a client can ask for, by a path before everything else. */
-const faults = new Set(["slow", "broken", "cut"])
+const faults = new Set(["slow", "broken", "cut", "partial", "short"])
 const slowMs = 3_000
 
 /** One connection to Redis, which answers in the order in which it is asked. */
@@ -133,12 +133,17 @@ async function askedIn(request: IncomingMessage): Promise<Asked> {
   return { route: path[0] ?? "", fault, body: await bodyOf(request), isBase64 }
 }
 
+const failed = { error: "ERR failed on purpose" }
+
 /** What Redis says to one command, or to many. */
-async function answerTo(redis: RedisConnection, hashes: Map<string, string>, { route, body, isBase64 }: Asked) {
+async function answerTo(redis: RedisConnection, hashes: Map<string, string>, { route, fault, body, isBase64 }: Asked) {
   const given = JSON.parse(body) as Command | Command[]
   if (route === "pipeline") {
     const replies = await redis.send((given as Command[]).map((command) => wordsOf(command, hashes)))
-    return { status: 200, view: replies.map((reply) => told(reply, isBase64)) }
+    const views = replies.map((reply) => told(reply, isBase64))
+    if (fault === "partial") return { status: 200, view: views.map((view, n) => (n % 2 === 0 ? view : failed)) }
+    if (fault === "short") return { status: 200, view: views.slice(0, views.length >> 1) }
+    return { status: 200, view: views }
   }
   const [reply = null] = await redis.send([wordsOf(given as Command, hashes)])
   return { status: isError(reply) ? 400 : 200, view: told(reply, isBase64) }
