@@ -1,7 +1,7 @@
 import { Lru } from "../lib/lru.ts"
 import type { Role } from "../lib/roles.ts"
 import { second } from "../lib/time.ts"
-import { parsed, type Store } from "./store.ts"
+import { inTime, parsed, type Store } from "./store.ts"
 
 /** An API key as the database had it, and the role of its user. Times in epoch milliseconds. */
 export type KnownKey = {
@@ -49,12 +49,12 @@ export function keyMemory({ now, colo }: Options): KeyMemory {
   const isLive = ({ key, at }: Finding) => now() - at < (key ? keyLife : noKeyLife)
 
   async function fromColo(hash: string): Promise<Finding | null> {
-    return parsed<Finding>(await colo.get(nameOf(hash)))
+    return parsed<Finding>(await inTime(colo.get(nameOf(hash)), null))
   }
 
   async function store(hash: string, finding: Finding, lifeMs: number): Promise<void> {
     isolate.set(hash, { ...finding, since: now() })
-    await colo.put(nameOf(hash), JSON.stringify(finding), lifeMs)
+    await inTime(colo.put(nameOf(hash), JSON.stringify(finding), lifeMs), false)
   }
 
   return {

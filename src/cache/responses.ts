@@ -1,5 +1,5 @@
 import { keptLife } from "./rev.ts"
-import type { Store } from "./store.ts"
+import { inTime, type Store } from "./store.ts"
 
 /** An answer as it goes out: its ETag, where the next page is, and the JSON. */
 export type Shown = { etag: string; link: string | null; body: string }
@@ -18,7 +18,8 @@ export function responsesIn(stores: Record<Tier, Store>): Responses {
   return {
     async find(key) {
       for (const tier of tiers) {
-        const text = await stores[tier].get(key)
+        const asked = stores[tier].get(key)
+        const text = await (tier === "colo" ? inTime(asked, null) : asked)
         if (text === null) continue
         if (tier === "colo") await stores.isolate.put(key, text, keptLife)
         return { shown: parse(text), tier }

@@ -38,11 +38,14 @@ export const isBearable = ({ at }: Rev, now: number): boolean => now - at < stal
 /** What is written down once something was committed, or once a read has found something newer. */
 export const markOf = (seq: number, now: number): Mark => ({ seq, settledAt: now + settling })
 
+/** A mark is written down before the answer, a rev may follow it. */
+export type Lesson = { mark: Mark } | { rev: Rev }
+
 /**
- * What a read has to write down: a mark, before it answers, when what it found is not what was known (it may be newer,
- * or the database was set back); or a rev, which may follow the answer.
+ * What a read has to write down: a mark when what it found is not what was known (it may be newer, or the database was
+ * set back), a rev when it is, and nothing as long as the mark has not settled.
  */
-export function learn({ mark }: Known, found: Rev, now: number): { mark: Mark } | { rev: Rev } | null {
+export function learn({ mark }: Known, found: Rev, now: number): Lesson | null {
   if (!mark || found.seq !== mark.seq) return { mark: markOf(found.seq, now) }
   return found.at >= mark.settledAt ? { rev: found } : null
 }

@@ -1,5 +1,5 @@
 import { type Known, keptLife, type Mark, type Rev } from "./rev.ts"
-import { parsed, type Store } from "./store.ts"
+import { inTime, parsed, type Store } from "./store.ts"
 
 /** Who looks at what: what one session or key of a user has seen in a workspace, all of them have. */
 export type Viewer = { workspaceId: string; userId: string }
@@ -21,15 +21,16 @@ export function revsIn(colo: Store): Revs {
     colo.put(keyOf(kind, viewer), JSON.stringify(entry), keptLife)
   // Without its mark a rev is worth nothing; if one cannot be forgotten, perhaps the other can.
   const forget = async (viewer: Viewer) => {
-    await Promise.all([colo.forget(keyOf("mark", viewer)), colo.forget(keyOf("rev", viewer))])
+    await inTime(Promise.all([colo.forget(keyOf("mark", viewer)), colo.forget(keyOf("rev", viewer))]), [false, false])
   }
   return {
     async look(viewer) {
-      const [mark, rev] = await Promise.all([find<Mark>("mark", viewer), find<Rev>("rev", viewer)])
+      const both = Promise.all([find<Mark>("mark", viewer), find<Rev>("rev", viewer)])
+      const [mark, rev] = await inTime<[Mark | null, Rev | null]>(both, [null, null])
       return { mark, rev }
     },
     async mark(viewer, mark) {
-      if (!(await keep("mark", viewer, mark))) await forget(viewer)
+      if (!(await inTime(keep("mark", viewer, mark), false))) await forget(viewer)
     },
     async renew(viewer, rev) {
       await keep("rev", viewer, rev)

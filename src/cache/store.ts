@@ -1,5 +1,8 @@
+import { within } from "../lib/deadline.ts"
+
 /**
  * Keeps text by key for a while. It may forget at any time, and where it fails it has forgotten: nothing here throws.
+ * Whoever waits for it waits `inTime`.
  */
 export type Store = {
   get(key: string): Promise<string | null>
@@ -8,6 +11,13 @@ export type Store = {
   /** False: it may still be there. */
   forget(key: string): Promise<boolean>
 }
+
+// A cache that takes longer is no faster than what is behind it.
+const deadlineMs = 250
+
+/** What a cache says, or `otherwise` when it takes too long. */
+export const inTime = <Answer>(work: Promise<Answer>, otherwise: Answer): Promise<Answer> =>
+  within(deadlineMs, work).catch(() => otherwise)
 
 /** What was kept as JSON; null for what is none. */
 export function parsed<Entry>(text: string | null): Entry | null {

@@ -10,7 +10,8 @@ import type { Ctx } from "./ctx.ts"
 import { invalid, notFound } from "./errors.ts"
 import { asRace, commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
 import { cutRows, parseCursor, placeOfId } from "./lists.ts"
-import { getProjectRow, replaceProject } from "./projects.ts"
+import { permit } from "./permissions.ts"
+import { expectProject, getProjectRow, replaceProject, selectProject } from "./projects.ts"
 
 // Who is named to a project. Naming is a change of the project: its log tells who could see what, since when.
 
@@ -56,13 +57,14 @@ export async function listProjectMembers(
   projectId: string,
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ): Promise<{ data: ProjectMemberView[]; next: string | null }> {
-  await getProjectRow(ctx, projectId, "project:read")
+  permit(ctx, "project:read")
   const list = `${ctx.workspaceId} ${projectId} members`
   const place = parseCursor(list, "string", cursor)
   const { db, workspaceId } = ctx
   const { members, projectMembers } = db.tables
   const ofMember = sql`from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${projectMembers.userId}`
-  const [rows] = await db.read(
+  const [[project], rows] = await db.read(
+    selectProject(ctx, projectId),
     db.sql
       .select({
         userId: projectMembers.userId,
@@ -83,6 +85,7 @@ export async function listProjectMembers(
       .orderBy(asc(projectMembers.userId))
       .limit(limit + 1),
   )
+  expectProject(ctx, project, "project:read")
   const page = cutRows(rows, limit, list, (row) => placeOfId(row.userId))
   return { data: page.rows.map(view), next: page.next }
 }

@@ -115,16 +115,27 @@ function isHere({ db, workspaceId }: Ctx, id: string) {
 /** A project that the actor sees and may use for `permission`. Throws `not_found` and `forbidden`. */
 export async function getProjectRow(ctx: Ctx, id: string, permission: Permission): Promise<Project> {
   permit(ctx, permission)
+  const [[row]] = await ctx.db.read(selectProject(ctx, id))
+  return expectProject(ctx, row, permission)
+}
+
+/** A project and how the actor is named to it. Throws `not_found` for what cannot be one. */
+export function selectProject(ctx: Ctx, id: string) {
   if (!idPattern("project").test(id)) throw notFound("project")
-  const { db } = ctx
-  const { projects } = db.tables
+  const { projects } = ctx.db.tables
   const named = namedLevel(ctx, sql`${projects.id}`).as("named_level")
-  const [[row]] = await db.read(
-    db.sql
-      .select({ ...getTableColumns(projects), named })
-      .from(projects)
-      .where(isHere(ctx, id)),
-  )
+  return ctx.db.sql
+    .select({ ...getTableColumns(projects), named })
+    .from(projects)
+    .where(isHere(ctx, id))
+}
+
+/** What was found, if the actor sees it and may use it for `permission`. Throws `not_found` and `forbidden`. */
+export function expectProject(
+  ctx: Ctx,
+  row: (Project & { named: number | null }) | undefined,
+  permission: Permission,
+): Project {
   if (!row) throw notFound("project")
   expectAccess(ctx, permission, row, "project")
   const { named: _named, ...project } = row

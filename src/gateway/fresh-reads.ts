@@ -2,7 +2,7 @@ import type { Context, Next } from "hono"
 import { createMiddleware } from "hono/factory"
 import { matchedRoutes } from "hono/route"
 import type { Landing } from "../cache/flights.ts"
-import { isBearable, isFresh, type Known, learn, type Rev, trusted } from "../cache/rev.ts"
+import { isBearable, isFresh, type Known, type Lesson, learn, type Rev, trusted } from "../cache/rev.ts"
 import type { Viewer } from "../cache/revs.ts"
 import { isRead, show } from "../http/conditional.ts"
 import type { AppEnv, Cached } from "../http/context.ts"
@@ -25,8 +25,9 @@ export const freshReads = () =>
       return next()
     }
     c.var.db.watch(c.var.ctx.workspaceId)
+    if (asksPrimary(c)) return askPrimary(c, next)
     const question = await questionOf(c)
-    const known = asksPrimary(c) ? null : await answerKnown(c, question)
+    const known = await answerKnown(c, question)
     if (known) return known
     await askDatabase(c, question, next)
     if (isDown(c)) await answerStale(c, question)
@@ -79,10 +80,10 @@ async function answerKnown(c: Context<AppEnv>, question: Question): Promise<Resp
 
 async function askDatabase(c: Context<AppEnv>, question: Question, next: Next): Promise<void> {
   const { instance, db, later } = c.var
-  const { revs, responses, flights, now } = instance
-  tell(c, { how: asksPrimary(c) ? "BYPASS" : "MISS" })
+  const { responses, flights, now } = instance
+  tell(c, { how: "MISS" })
   // Whoever brings a bookmark is served no worse for it: what this colo knows of them may be newer.
-  db.reach(asksPrimary(c) ? null : (trusted(question.known)?.bookmark ?? null))
+  db.reach(trusted(question.known)?.bookmark ?? null)
   const land = flights.start(question.asked)
   let found: Landing | null = null
   try {
@@ -91,14 +92,32 @@ async function askDatabase(c: Context<AppEnv>, question: Question, next: Next): 
     found = whatWasFound(c, at)
     if (!found) return
     const { shown, rev } = found
-    const lesson = learn(question.known, rev, now())
     // Before anybody is shown it, those who wait for the same among them.
-    if (lesson && "mark" in lesson) await revs.mark(question.viewer, lesson.mark)
+    await writeDown(c, question.viewer, learn(question.known, rev, now()))
     later(() => responses.keep(keyOf(rev, question), shown))
-    if (lesson && "rev" in lesson) later(() => revs.renew(question.viewer, lesson.rev))
   } finally {
     land(found)
   }
+}
+
+/** What the cache knows decides nothing, but it must not tell anything older from now on. */
+async function askPrimary(c: Context<AppEnv>, next: Next): Promise<void> {
+  const { instance, db, ctx } = c.var
+  const viewer = { workspaceId: ctx.workspaceId, userId: ctx.actor.userId }
+  tell(c, { how: "BYPASS" })
+  db.reach(null)
+  const looking = instance.revs.look(viewer)
+  const at = instance.now()
+  await next()
+  const found = whatWasFound(c, at)
+  if (found) await writeDown(c, viewer, learn(await looking, found.rev, instance.now()))
+}
+
+async function writeDown(c: Context<AppEnv>, viewer: Viewer, lesson: Lesson | null): Promise<void> {
+  const { instance, later } = c.var
+  if (!lesson) return
+  if ("mark" in lesson) await instance.revs.mark(viewer, lesson.mark)
+  else later(() => instance.revs.renew(viewer, lesson.rev))
 }
 
 function whatWasFound(c: Context<AppEnv>, at: number): Landing | null {
@@ -114,7 +133,7 @@ const isDown = (c: Context<AppEnv>) => c.error !== undefined && refusalOf(c.erro
 async function answerStale(c: Context<AppEnv>, question: Question): Promise<void> {
   const { instance, requestId } = c.var
   const { rev } = question
-  if (asksPrimary(c) || !rev || !isBearable(rev, instance.now())) return
+  if (!rev || !isBearable(rev, instance.now())) return
   const kept = await instance.responses.find(keyOf(rev, question))
   if (!kept) return
   logFailure(requestId, "a read, which was answered with what was kept", c.error)

@@ -5,7 +5,7 @@ import { allPermissions } from "../../src/domain/permissions.ts"
 import { operationOf } from "../../src/http/contract.ts"
 import { type Role, roles } from "../../src/lib/roles.ts"
 import { cacheOf, hit } from "../support/cached.ts"
-import { type Caller, newCaller, newProject, newTask, sharedApp } from "../support/caller.ts"
+import { type Caller, costOf, newCaller, newProject, newTask, sharedApp } from "../support/caller.ts"
 import { openSetting, type Scene, type Setting, type Standing, standings } from "../support/matrix.ts"
 import { joined, signedInTo } from "../support/people.ts"
 
@@ -48,6 +48,8 @@ async function compare(caller: Caller, paths: string[], read = hit): Promise<num
     const straight = await caller.get(path)
     const [told, truth] = await Promise.all([cached, straight].map((answer) => answer.text()))
     const what = `${path}, ${cacheOf(cached)}`
+    expect(costOf(straight).trips, what).toBeLessThanOrEqual(1)
+    expect(costOf(cached).trips, what).toBeLessThanOrEqual(cacheOf(cached) === "HIT" ? 0 : 1)
     expect(cached.status, what).toBe(straight.status)
     if (straight.ok) {
       expect(told, what).toBe(truth)
