@@ -39,7 +39,11 @@ export default defineConfig(async () => {
     miniflare: {
       bindings: {
         ...bindings,
-        ...("url" in postgres && { SLOW_POSTGRES: postgres.slowUrl, SLOW_POSTGRES_TRIPS: postgres.slowControl }),
+        ...("url" in postgres && {
+          SLOW_POSTGRES: postgres.slowUrl,
+          SLOW_POSTGRES_TRIPS: postgres.slowControl,
+          POSTGRES_PAIR: postgres.pairControl,
+        }),
       },
     },
   })

@@ -1,5 +1,4 @@
 import { Hono } from "hono"
-import { except } from "hono/combine"
 import { mailPages, pagePaths } from "./console/mail-pages.ts"
 import { accessLog } from "./gateway/access-log.ts"
 import { admitCaller } from "./gateway/admit-caller.ts"
@@ -7,12 +6,12 @@ import { crossOrigin } from "./gateway/cross-origin.ts"
 import { freshReads } from "./gateway/fresh-reads.ts"
 import { guardFlood } from "./gateway/guard-flood.ts"
 import { keepBookmark } from "./gateway/keep-bookmark.ts"
-import { bulkBodyLimit, defaultBodyLimit, limitBody } from "./gateway/limit-body.ts"
+import { limitBody } from "./gateway/limit-body.ts"
 import { markWrites } from "./gateway/mark-writes.ts"
 import { openRequest } from "./gateway/open-request.ts"
 import { refuseUnknown } from "./gateway/refuse-unknown.ts"
 import { replay } from "./gateway/replay.ts"
-import { pageSecurityHeaders, securityHeaders } from "./gateway/security-headers.ts"
+import { securityHeaders } from "./gateway/security-headers.ts"
 import type { AppEnv } from "./http/context.ts"
 import { onError } from "./http/problem.ts"
 import type { Instance } from "./instance.ts"
@@ -43,9 +42,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
 
   app.use(openRequest(instance))
   app.use(accessLog())
-  const pages = ["/docs", "/docs/*", ...pagePaths]
-  app.use(except(pages, securityHeaders()))
-  for (const path of pages) app.use(path, pageSecurityHeaders())
+  app.use(securityHeaders(["/docs", ...pagePaths]))
   app.use(crossOrigin())
   app.use(guardFlood())
   app.use(keepBookmark())
@@ -57,8 +54,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/", mailPages)
   if (instance.settings.ENVIRONMENT !== "production") app.route("/", devRoutes)
 
-  app.use("/api/v1/tasks/bulk", limitBody(bulkBodyLimit))
-  app.use("/api/v1/*", except("/api/v1/tasks/bulk", limitBody(defaultBodyLimit)))
+  app.use("/api/v1/*", limitBody(["/api/v1/tasks/bulk"]))
   app.route("/api/v1", authRoutes)
   app.route("/api/v1", accountRoutes)
 

@@ -8,12 +8,14 @@ import type { Mailbox } from "./mail/mailbox.ts"
 export type Bindings = {
   DB?: D1Database
   HYPERDRIVE?: Hyperdrive
+  HYPERDRIVE_REPLICA?: Hyperdrive
   USER_HUB: DurableObjectNamespace<UserHub>
   RATE_LIMITER: DurableObjectNamespace<RateLimiter>
   MAILBOX: DurableObjectNamespace<Mailbox>
   FLOOD_GUARD?: RateLimit
   EMAIL?: SendEmail
   ASSETS: Fetcher
+  RELEASE?: WorkerVersionMetadata
   ENVIRONMENT?: string
   VERSION?: string
   ISSUER?: string

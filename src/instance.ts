@@ -33,6 +33,8 @@ export type Instance = {
   revs: Revs
   responses: Responses
   flights: Flights
+  /** Names the code that answers: every deployment has another one. */
+  release: string
   mail: Mail
   /** Closes what is handed out and comes back: nobody else can make it. */
   instanceKey: CryptoKey
@@ -58,7 +60,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
   const now = () => Date.now()
   const limiter = leased(engineOf(settings, env), now)
   const instanceKey = await hmacKey(fromBase64Url(settings.INSTANCE_KEY) ?? new Uint8Array())
-  const colo = coloStore(caches.default, await hmac(instanceKey, "cache"))
+  const colo = coloStore(caches.default, { origin: settings.ORIGIN, scope: await hmac(instanceKey, "cache") })
   return {
     settings,
     database: await databaseOf(env),
@@ -73,6 +75,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     revs: revsIn(colo),
     responses: responsesIn({ isolate: memoryStore({ now, capacity: memoryCapacity }), colo }),
     flights: new Flights(),
+    release: env.RELEASE?.id ?? settings.VERSION,
     limiter: settings.RATE_LIMITS === "relaxed" ? relaxed(limiter) : limiter,
     instanceKey,
     mail: mailOf({ bindings: env, settings, now }),

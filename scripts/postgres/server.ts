@@ -54,6 +54,11 @@ export async function startPostgres({ folder, port, isDurable = false }: Options
   const password = await passwordIn(home)
   const listening = port ?? (await freePort())
   const log: string[] = []
+  let standsBy: (() => void) | undefined
+  const hear = (line: unknown) => {
+    log.push(String(line))
+    if (String(line).includes("ready to accept read-only connections")) standsBy?.()
+  }
 
   keepExitCode()
   // Only now: it listens to signals from the moment that it is loaded, and has no binaries for every machine.
@@ -77,14 +82,17 @@ export async function startPostgres({ folder, port, isDurable = false }: Options
         ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200"],
         ...(isDurable ? [] : ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]),
       ],
-      onLog: (line) => log.push(String(line)),
-      onError: (line) => log.push(String(line)),
+      onLog: hear,
+      onError: hear,
     })
 
   let running = cluster()
   const begin = async () => {
+    // The package waits for words that a standby never says.
+    const { promise: isStandingBy, resolve } = Promise.withResolvers<void>()
+    standsBy = resolve
     try {
-      await running.start()
+      await Promise.race([running.start(), isStandingBy])
     } catch (cause) {
       // The package gives no reason; its log does.
       throw new Error(`Postgres did not start in ${data}:\n${log.slice(-12).join("").trim()}`, { cause })

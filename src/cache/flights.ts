@@ -6,6 +6,8 @@ import type { Rev } from "./rev.ts"
 /** What a query brought, for those who wanted the same. */
 export type Landing = { shown: Shown; rev: Rev }
 
+type Flight = { at: number; landing: Promise<Landing | null> }
+
 /** Ends a flight: with what it brought, or with nothing. */
 export type Land = (landing: Landing | null) => void
 
@@ -14,21 +16,33 @@ const patienceMs = second
 
 /** The queries that are under way in this isolate, so that who wants the same waits for them instead of asking again. */
 export class Flights {
-  readonly #underway = new Map<string, Promise<Landing | null>>()
+  readonly #underway = new Map<string, Flight>()
 
-  /** What somebody else's query for the same brings; null when there is none, or it brings nothing in time. */
-  async join(key: string): Promise<Landing | null> {
+  /**
+   * What somebody else's query for the same brings, if it began at `since` or after. Null when there is none, or it
+   * brings nothing in time.
+   */
+  async join(key: string, since: number): Promise<Landing | null> {
     const flight = this.#underway.get(key)
-    return flight ? within(patienceMs, flight).catch(() => null) : null
+    if (!flight || flight.at < since) return null
+    return within(patienceMs, flight.landing).catch(() => {
+      this.#end(key, flight)
+      return null
+    })
   }
 
-  /** Announces a query. */
-  start(key: string): Land {
+  /** Announces a query that began `at`. */
+  start(key: string, at: number): Land {
     const { promise, resolve } = Promise.withResolvers<Landing | null>()
-    this.#underway.set(key, promise)
+    const flight = { at, landing: promise }
+    this.#underway.set(key, flight)
     return (landing) => {
-      if (this.#underway.get(key) === promise) this.#underway.delete(key)
+      this.#end(key, flight)
       resolve(landing)
     }
+  }
+
+  #end(key: string, flight: Flight): void {
+    if (this.#underway.get(key) === flight) this.#underway.delete(key)
   }
 }

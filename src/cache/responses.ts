@@ -28,7 +28,7 @@ export function responsesIn(stores: Record<Tier, Store>): Responses {
     },
     async keep(key, shown) {
       const text = format(shown)
-      await Promise.all(tiers.map((tier) => stores[tier].put(key, text, keptLife)))
+      await inTime(Promise.all(tiers.map((tier) => stores[tier].put(key, text, keptLife))), [])
     },
   }
 }

@@ -1,7 +1,7 @@
 import { second } from "../lib/time.ts"
 
 // What a colo knows of how far one viewer has seen the log of one workspace, and when an answer that was kept is still
-// right. Two entries of the Cache API hold it: nobody can write one only if it is older, so the order in which writes
+// right. Two entries of the Cache API hold it: there is no write on a condition, so the order in which writes
 // of an entry arrive must not matter, and neither may losing one. This file is the whole of that argument, without a
 // clock or a network; test/cache/rev.test.ts plays it through. Times are epoch milliseconds, by the clock of whoever
 // wrote them.
@@ -18,8 +18,10 @@ export type Known = { mark: Mark | null; rev: Rev | null }
 
 /** How long it is believed that nothing has happened since: what others do is seen that much later. */
 export const freshLife = second
-/** More than writing an entry takes, and than the clocks of a colo differ. */
-export const settling = 250
+/** How long writing an entry may take; whoever waits longer takes it for lost, and forgets what is known. */
+export const writing = 150
+/** More than that, and twice what the clocks of a colo differ: 60 ms each. */
+export const settling = 300
 /** How long the entries and the answers are kept. Who comes back later asks the primary. */
 export const keptLife = 300 * second
 /** How old an answer may be that is given because the database does not answer. */

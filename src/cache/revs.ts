@@ -1,4 +1,5 @@
-import { type Known, keptLife, type Mark, type Rev } from "./rev.ts"
+import { second } from "../lib/time.ts"
+import { type Known, keptLife, type Mark, type Rev, writing } from "./rev.ts"
 import { inTime, parsed, type Store } from "./store.ts"
 
 /** Who looks at what: what one session or key of a user has seen in a workspace, all of them have. */
@@ -7,8 +8,11 @@ export type Viewer = { workspaceId: string; userId: string }
 /** The entries of `rev.ts` in what a colo shares. Never in an isolate: others write them too. */
 export type Revs = {
   look(viewer: Viewer): Promise<Known>
-  /** Resolves once whoever looks will find it, or nothing at all. */
-  mark(viewer: Viewer, mark: Mark): Promise<void>
+  /**
+   * Resolves once whoever looks will find it, or nothing at all. `later` gets the cleaning up after a cache that took
+   * so long that nobody can tell when it has written what.
+   */
+  mark(viewer: Viewer, mark: Mark, later: (work: () => Promise<unknown>) => void): Promise<void>
   renew(viewer: Viewer, rev: Rev): Promise<void>
   /** Forgets what is known, so that the next read asks the primary. */
   forget(viewer: Viewer): Promise<void>
@@ -29,11 +33,17 @@ export function revsIn(colo: Store): Revs {
       const [mark, rev] = await inTime<[Mark | null, Rev | null]>(both, [null, null])
       return { mark, rev }
     },
-    async mark(viewer, mark) {
-      if (!(await inTime(keep("mark", viewer, mark), false))) await forget(viewer)
+    async mark(viewer, mark, later) {
+      const kept = keep("mark", viewer, mark)
+      if (await inTime(kept, false, writing)) return
+      await forget(viewer)
+      later(async () => {
+        await inTime(kept, false, second)
+        await forget(viewer)
+      })
     },
     async renew(viewer, rev) {
-      await keep("rev", viewer, rev)
+      await inTime(keep("rev", viewer, rev), false)
     },
     forget,
   }

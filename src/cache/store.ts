@@ -13,11 +13,11 @@ export type Store = {
 }
 
 // A cache that takes longer is no faster than what is behind it.
-const deadlineMs = 250
+const patience = 150
 
 /** What a cache says, or `otherwise` when it takes too long. */
-export const inTime = <Answer>(work: Promise<Answer>, otherwise: Answer): Promise<Answer> =>
-  within(deadlineMs, work).catch(() => otherwise)
+export const inTime = <Answer>(work: Promise<Answer>, otherwise: Answer, ms = patience): Promise<Answer> =>
+  within(ms, work).catch(() => otherwise)
 
 /** What was kept as JSON; null for what is none. */
 export function parsed<Entry>(text: string | null): Entry | null {

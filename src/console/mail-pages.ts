@@ -50,7 +50,7 @@ const pages: Page[] = [
 ]
 
 /** What of this app is a page, with rules of its own about what it may load. */
-export const pagePaths = ["/pages/*", ...pages.map(({ path }) => path)]
+export const pagePaths = ["/pages", ...pages.map(({ path }) => path)]
 
 for (const page of pages) {
   mailPages.get(page.path, async (c) => {

@@ -41,13 +41,22 @@ export function d1Database(binding: D1Database): Database {
 function d1Engine(binding: D1Database, from: string): Engine {
   let start = from
   let session: D1DatabaseSession | null = null
+  function toPrimary(): void {
+    start = primary
+    session = null
+  }
 
   return {
     dialect: sqliteDialect,
-    async send(queries) {
+    async send(queries, { mode }) {
       session ??= binding.withSession(start)
       const open = session
-      const results = await open.batch<object>(queries.map(({ text, values }) => open.prepare(text).bind(...values)))
+      const sent = open.batch<object>(queries.map(({ text, values }) => open.prepare(text).bind(...values)))
+      const results = await sent.catch((error: unknown) => {
+        // Why it was refused, or whether it landed, must not be asked of a replica: the session has not moved.
+        if (mode === "write") toPrimary()
+        throw error
+      })
       return results.map(({ results: rows, meta }) => ({
         rows,
         rowsRead: meta.rows_read,
@@ -59,8 +68,8 @@ function d1Engine(binding: D1Database, from: string): Engine {
       const reached = session ? session.getBookmark() : start
       // Cloudflare makes them so that later ones are greater, as text.
       if (bookmark !== null && reached !== null && reached !== primary && bookmark <= reached) return
+      toPrimary()
       start = bookmark ?? primary
-      session = null
     },
     bookmark: () => session?.getBookmark() ?? null,
     close: () => Promise.resolve(),

@@ -6,13 +6,17 @@ import { type Bindings, SettingsError } from "../env.ts"
 import { second } from "../lib/time.ts"
 import { type Commit, type Committed, commitOnce, findCommitted, refusalOf } from "./commit.ts"
 import type { Dialect } from "./dialect.ts"
-import type { Database, Engine, Query, Terms } from "./engine.ts"
+import { bookmarkForms, type Database, type Engine, heeding, type Query, type Terms } from "./engine.ts"
 import { DbError } from "./errors.ts"
+import { mapRows } from "./mapping.ts"
 import { type Attempt, withRetries } from "./retry.ts"
 import type { Run, Statements } from "./sql.ts"
 
 /** What a request has cost so far. */
 export type Meter = { trips: number; rowsRead: number; rowsWritten: number; ms: number }
+
+/** `bookmark`: null where there are none. */
+export type Seen = { seq: number; bookmark: string | null }
 
 /** What a request has written to a workspace's log, and who did. */
 export type Landed = { workspaceId: string; actorId: string; seq: number }
@@ -30,8 +34,8 @@ export type Db = Dialect & {
   ready(): Promise<unknown>
   /** From now on every read also reads, in the same trip, where the log of this workspace ends. */
   watch(workspaceId: string): void
-  /** Where that log ended; of several reads, the lowest. Null: nothing was read yet. */
-  seen(): number | null
+  /** Where that log ended, and how far the database was; of several reads, the lowest. Null: nothing was read yet. */
+  seen(): Seen | null
   /** What was committed so far. */
   landed: readonly Landed[]
   /** What is asked from now on must have reached this bookmark; null: it is the primary that must answer. */
@@ -46,13 +50,18 @@ export type Db = Dialect & {
  * The database of a deployment, decided here and nowhere else: Postgres where Hyperdrive is bound, else D1. Throws
  * SettingsError where there is neither.
  */
-export async function databaseOf({ HYPERDRIVE, DB }: Pick<Bindings, "HYPERDRIVE" | "DB">): Promise<Database> {
+export async function databaseOf({
+  HYPERDRIVE,
+  HYPERDRIVE_REPLICA,
+  DB,
+}: Pick<Bindings, "HYPERDRIVE" | "HYPERDRIVE_REPLICA" | "DB">): Promise<Database> {
   if (HYPERDRIVE) {
     // Loaded when it is needed: where both are built in, as in tests, D1 does not wait for the driver.
     const { postgresDatabase } = await import("#postgres")
-    return postgresDatabase(HYPERDRIVE.connectionString)
+    const replica = HYPERDRIVE_REPLICA?.connectionString
+    return heeding(bookmarkForms.postgres, postgresDatabase(HYPERDRIVE.connectionString, Date.now, replica))
   }
-  if (DB) return d1Database(DB)
+  if (DB) return heeding(bookmarkForms.d1, d1Database(DB))
   throw new SettingsError("DB: bind a D1 database as DB, or a Hyperdrive as HYPERDRIVE")
 }
 
@@ -82,7 +91,7 @@ export function openDb(
   const write = { mode: "write", deadlineMs: writeDeadlineMs } as const
   const landed: Landed[] = []
   let watched: string | null = null
-  let seen: number | null = null
+  let seen: Seen | null = null
   /** Tries three times, each with a way to run statements that is told of the deadline. */
   async function trying<T>(terms: Omit<Terms, "signal">, attempt: (run: Run, n: number) => Promise<T>): Promise<T> {
     if (isReadOnly && terms.mode === "write") throw new ReadOnly("Nothing is written for the moment")
@@ -99,7 +108,8 @@ export function openDb(
       const end = endOfLog(dialect, watched)
       const answers: readonly unknown[] = await trying(read, (run) => run([...queries, end]))
       const [head] = answers.at(-1) as { seq: number }[]
-      seen = Math.min(seen ?? Number.POSITIVE_INFINITY, head?.seq ?? 0)
+      const seq = head?.seq ?? 0
+      if (!seen || seq < seen.seq) seen = { seq, bookmark: engine.bookmark() }
       return answers.slice(0, -1) as never
     },
     write: async (...statements) => {
@@ -155,7 +165,7 @@ function runner(engine: Engine, meter: Meter, terms: Terms): Run {
         meter.rowsRead += rowsRead
         meter.rowsWritten += rowsWritten
       }
-      return built.map((statement, index) => statement.mapResult({ results: results[index]?.rows }, true)) as never
+      return built.map((statement, index) => mapRows(statement, results[index]?.rows)) as never
     } finally {
       meter.ms += Date.now() - start
     }

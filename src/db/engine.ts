@@ -33,6 +33,12 @@ export type Engine = {
   close(): Promise<void>
 }
 
+/** What the bookmarks of each database look like. */
+export const bookmarkForms: Record<Dialect["name"], RegExp> = {
+  d1: /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/,
+  postgres: /^[0-9a-f]{16}$/,
+}
+
 /** The connections of an isolate, as far as the driver tells. */
 export type Connections = {
   /** Made and not closed yet. */
@@ -49,4 +55,16 @@ export type Database = {
   connect(from?: string | null): Engine
   /** Counts them; null where there are none to count: D1 is a binding. */
   connections: (() => Connections) | null
+}
+
+/** The same database, to which a bookmark of another form is none: callers may have it from before a move. */
+export function heeding(form: RegExp, { connect, connections }: Database): Database {
+  const heeded = (bookmark?: string | null) => (bookmark && form.test(bookmark) ? bookmark : null)
+  return {
+    connections,
+    connect(from) {
+      const engine = connect(heeded(from))
+      return { ...engine, reach: (bookmark) => engine.reach(heeded(bookmark)) }
+    },
+  }
 }

@@ -1,9 +1,11 @@
 import pg from "pg"
 import { minute, second } from "../lib/time.ts"
 import { columnsOfKey } from "./constraints.ts"
-import type { Connections, Database, Engine, Query, Result, Terms } from "./engine.ts"
+import type { Connections, Database, Engine, Query } from "./engine.ts"
 import { ConnectionLost, classify } from "./errors.ts"
 import { postgresDialect } from "./postgres-dialect.ts"
+import { replicatedEngine, restFor } from "./postgres-replica.ts"
+import { type Answer, transact, type Wire } from "./postgres-transaction.ts"
 
 const connectTimeoutMs = 5 * second
 
@@ -30,16 +32,32 @@ type Link = {
 const linkLifeMs = minute
 
 /**
- * Postgres, by its connection string. A socket cannot be used by another request than the one that opened it, so every
- * request connects anew, when it first asks: to Hyperdrive, which is near and keeps the real connections.
+ * Postgres, by its connection string, and that of a replica where there is one. A socket cannot be used by another
+ * request than the one that opened it, so every request connects anew, when it first asks: to Hyperdrive, which is near
+ * and keeps the real connections.
  */
-export function postgresDatabase(connectionString: string, now = Date.now): Database {
+export function postgresDatabase(connectionString: string, now = Date.now, replicaString?: string): Database {
   const links = new Set<Link>()
+  const rest = restFor(now)
+  const wireTo = (to: string) => wireOver(() => openLink(to, links, now()))
   return {
-    connect: () => postgresEngine(() => openLink(connectionString, links, now())),
+    connect(from) {
+      const primary = wireTo(connectionString)
+      if (!replicaString) return engineOver(primary)
+      return replicatedEngine({ primary, replica: wireTo(replicaString), rest }, from ?? null)
+    },
     connections: () => count(links, now()),
   }
 }
+
+const engineOver = (wire: Wire): Engine => ({
+  dialect: postgresDialect,
+  ready: () => wire.ready(),
+  send: (queries, terms) => transact(wire, queries, terms),
+  reach: () => undefined,
+  bookmark: () => null,
+  close: () => wire.close(),
+})
 
 function count(links: Set<Link>, now: number): Connections {
   for (const link of links) if (now - link.since > linkLifeMs) links.delete(link)
@@ -51,7 +69,7 @@ function count(links: Set<Link>, now: number): Connections {
   }
 }
 
-function postgresEngine(open: () => Link): Engine {
+function wireOver(open: () => Link): Wire {
   let current: Promise<Link> | null = null
   const abandoned: Promise<unknown>[] = []
 
@@ -75,11 +93,8 @@ function postgresEngine(open: () => Link): Engine {
   }
 
   return {
-    dialect: postgresDialect,
     ready: connected,
-    reach: () => undefined,
-    bookmark: () => null,
-    async send(queries, terms) {
+    async send(messages, signal) {
       const attempt = connected()
       const abandon = () => {
         forget(attempt)
@@ -90,17 +105,20 @@ function postgresEngine(open: () => Link): Engine {
           ),
         )
       }
-      terms.signal.addEventListener("abort", abandon)
+      signal.addEventListener("abort", abandon)
       try {
         const link = await attempt
         // Whoever has given up while it was connecting must not be surprised by what is written later.
-        terms.signal.throwIfAborted()
-        return await transact(link, queries, terms)
+        signal.throwIfAborted()
+        const settled = await sendAll(link, messages)
+        const failure = settled.find(({ status }) => status === "rejected")
+        if (failure?.status === "rejected" && isOver(failure.reason)) abandon()
+        return settled
       } catch (error) {
         if (isOver(error)) abandon()
         throw error
       } finally {
-        terms.signal.removeEventListener("abort", abandon)
+        signal.removeEventListener("abort", abandon)
       }
     },
     async close() {
@@ -163,39 +181,16 @@ async function connect(link: Link): Promise<Link> {
   }
 }
 
-const isolation = {
-  // One state for all the queries of a page.
-  read: "isolation level repeatable read read only",
-  // Each statement sees what was committed before it: the first one of a commit waits for the workspace's log.
-  write: "isolation level read committed",
-}
-
-/**
- * Sends everything at once and then waits: one round trip, and whatever is locked is locked for no round trip at all.
- * The server gives up a statement at the deadline too, so nothing goes on that nobody waits for.
- */
-async function transact(link: Link, queries: readonly Query[], { mode, deadlineMs }: Terms): Promise<Result[]> {
+/** Sends everything at once and then waits. */
+async function sendAll(link: Link, messages: readonly Query[]): Promise<PromiseSettledResult<Answer>[]> {
   const { client } = link
   link.busy += 1
   try {
-    const answers = [
-      client.query(`begin ${isolation[mode]}; set local statement_timeout = ${Math.ceil(deadlineMs)}`),
-      ...queries.map(({ text, values }) => client.query<unknown[]>({ text, values, rowMode: "array" })),
-      client.query("commit"),
-    ]
-    const settled = await Promise.allSettled<pg.QueryResult | pg.QueryArrayResult<unknown[]>>(answers)
-    const results = settled.map((outcome) => {
-      // The first that fails is told: those after it only say that the transaction is aborted.
-      if (outcome.status === "rejected") throw told(outcome.reason)
-      return outcome.value
-    })
-    // A commit after a failure answers, with what it did instead.
-    if (results.at(-1)?.command !== "COMMIT") throw new Error("The transaction was rolled back")
-    return results.slice(1, -1).map(({ rows, rowCount, command }) => ({
-      rows,
-      rowsRead: rows.length,
-      rowsWritten: command === "SELECT" ? 0 : (rowCount ?? 0),
-    }))
+    const answers = messages.map(({ text, values }) => client.query<unknown[]>({ text, values, rowMode: "array" }))
+    const settled = await Promise.allSettled(answers)
+    return settled.map((outcome) =>
+      outcome.status === "fulfilled" ? outcome : { ...outcome, reason: told(outcome.reason) },
+    )
   } finally {
     link.busy -= 1
   }

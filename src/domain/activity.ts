@@ -79,6 +79,7 @@ function selectEntries<Extra extends Record<string, SQL.Aliased>>(
     entries: (count, isNarrow) =>
       sql`select e.seq as id, ${key} as k ${isNarrow ? sql`` : sql`, ${ofEntry}`} from ${events} e where e.workspace_id = ${workspaceId} and ${within} order by ${order} limit ${count}`,
     residual,
+    isUnique: true,
     direction,
     limit,
     window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),

@@ -1,15 +1,18 @@
 import type { Context } from "hono"
 import { createMiddleware } from "hono/factory"
+import { bookmarkForms } from "../db/engine.ts"
 import { invalid } from "../domain/errors.ts"
 import type { AppEnv } from "../http/context.ts"
 
 const name = "edgewise-bookmark"
-const form = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/
+
+/** Of whichever database: callers may have one from before a move, which is no mistake of theirs. */
+const isBookmark = (header: string) => Object.values(bookmarkForms).some((form) => form.test(header))
 
 /** What the database must have reached that answers this request; null: ask the primary. */
 export function bookmarkIn(c: Context): string | null {
   const header = c.req.header(name)
-  return header && form.test(header) && !asksPrimary(c) ? header : null
+  return header && isBookmark(header) && !asksPrimary(c) ? header : null
 }
 
 /** Whether the caller wants to know from the source, whatever anybody has kept (RFC 9111, 5.2.1.4). */
@@ -26,7 +29,7 @@ export function tellBookmark(c: Context, bookmark: string | null): void {
 export const keepBookmark = () =>
   createMiddleware<AppEnv>(async function keepBookmark(c, next) {
     const header = c.req.header(name)
-    if (header !== undefined && !form.test(header)) {
+    if (header !== undefined && !isBookmark(header)) {
       throw invalid({ pointer: "Edgewise-Bookmark", detail: "must be one that an answer has had" })
     }
     await next()

@@ -1,4 +1,5 @@
 import { bodyLimit } from "hono/body-limit"
+import { createMiddleware } from "hono/factory"
 import { DomainError } from "../domain/errors.ts"
 
 const kibibyte = 1_024
@@ -8,11 +9,16 @@ const kibibyte = 1_024
 export const defaultBodyLimit = 512 * kibibyte
 export const bulkBodyLimit = 1_024 * kibibyte
 
-/** 413 for a body of more than `maxBytes`, declared or not. */
-export const limitBody = (maxBytes: number) =>
+const limitTo = (maxBytes: number) =>
   bodyLimit({
     maxSize: maxBytes,
     onError: () => {
       throw new DomainError("too_large", `The body may have ${maxBytes} bytes at most`)
     },
   })
+
+/** 413 for a body of more bytes than its path may have, declared or not. `bulk`: the paths of many things at once. */
+export const limitBody = (bulk: string[]) => {
+  const [most, more] = [limitTo(defaultBodyLimit), limitTo(bulkBodyLimit)]
+  return createMiddleware((c, next) => (bulk.includes(c.req.path) ? more(c, next) : most(c, next)))
+}

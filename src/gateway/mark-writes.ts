@@ -12,11 +12,11 @@ export const markWrites = () =>
   createMiddleware<AppEnv>(async function markWrites(c, next) {
     await next()
     if (isRead(c)) return
-    const { instance, db } = c.var
+    const { instance, db, later } = c.var
     const { ctx } = c.var as { ctx?: AppEnv["Variables"]["ctx"] }
     const { revs, now } = instance
     const marks = lastOfEach(db.landed).map(({ workspaceId, actorId, seq }) =>
-      revs.mark({ workspaceId, userId: actorId }, markOf(seq, now())),
+      revs.mark({ workspaceId, userId: actorId }, markOf(seq, now()), later),
     )
     const isUnknown = ctx && db.meter.trips > 0 && !db.landed.some((landed) => isOf(landed, ctx))
     if (isUnknown) marks.push(revs.forget({ workspaceId: ctx.workspaceId, userId: ctx.actor.userId }))

@@ -1,5 +1,6 @@
 import { createMiddleware } from "hono/factory"
 import { type Db, openDb } from "../db/db.ts"
+import { isRead } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
 import type { Instance } from "../instance.ts"
 import { newId } from "../lib/ids.ts"
@@ -11,7 +12,9 @@ export const openRequest = (instance: Instance) =>
     const requestId = newId("request")
     c.set("requestId", requestId)
     c.set("instance", instance)
-    const db = openDb(instance.database.connect(bookmarkIn(c)), { isReadOnly: instance.settings.READ_ONLY })
+    const db = openDb(instance.database.connect(isRead(c) ? bookmarkIn(c) : null), {
+      isReadOnly: instance.settings.READ_ONLY,
+    })
     c.set("db", db)
     const leftover: (() => Promise<unknown>)[] = []
     c.set("later", (work) => void leftover.push(work))

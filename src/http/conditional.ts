@@ -25,13 +25,20 @@ export function tagOfRow({ revision, labelIds = [], workspace, defaultProjectId 
   return others.length > 0 ? `"${revision}.${fnv1a(others.join(" "))}"` : `"${revision}"`
 }
 
+/** What is asked for, in whatever order its parameters come. */
+export function addressOf(c: Context): string {
+  const { pathname, searchParams } = new URL(c.req.url)
+  searchParams.sort()
+  return `${pathname}?${searchParams}`
+}
+
 /** The hash tells apart what one URL shows to different viewers, and the projections of one row. */
 function tagOfLog(c: Context<AppEnv>, revision: number): string {
   const { db, ctx } = c.var
   const { workspaceId, actor } = ctx
-  const seq = db.seen()
-  if (seq === null) throw new Error("Nobody has read how far the log is: this takes a cachedOperation")
-  return `"${revision}.${seq}.${fnv1a([workspaceId, actor.userId, actor.role, c.req.url].join(" "))}"`
+  const seen = db.seen()
+  if (!seen) throw new Error("Nobody has read how far the log is: this takes a cachedOperation")
+  return `"${revision}.${seen.seq}.${fnv1a([workspaceId, actor.userId, actor.role, addressOf(c)].join(" "))}"`
 }
 
 /**
@@ -54,13 +61,17 @@ export const whole = (c: Context<AppEnv>, view: object, link: string | null = nu
 
 /** Answers with it, or 304, and leaves it to whoever keeps answers. */
 export function show(c: Context<AppEnv>, shown: Shown, status: ContentfulStatusCode = 200): Response {
+  const known = isRead(c) && tagsIn(c.req.header("if-none-match"))
   c.set("shown", shown)
   c.header("etag", shown.etag)
   if (shown.link) c.header("link", shown.link)
   c.header("cache-control", "private, no-cache")
   c.header("vary", "Authorization, X-API-Key", { append: true })
-  const known = isRead(c) && tagsIn(c.req.header("if-none-match"))
-  if (known && (known === "*" || known.includes(shown.etag.slice(1, -1)))) return c.body(null, 304)
+  if (known && (known === "*" || known.includes(shown.etag.slice(1, -1)))) {
+    // Whoever has been refused before it is given may have set one.
+    c.header("content-type", undefined)
+    return c.body(null, 304)
+  }
   return c.body(shown.body, status, { "content-type": "application/json" })
 }
 

@@ -15,6 +15,7 @@ import * as devices from "../domain/devices.ts"
 import * as identity from "../domain/identity.ts"
 import { admitCaller } from "../gateway/admit-caller.ts"
 import { bearerToken } from "../gateway/authenticate.ts"
+import { freshReads } from "../gateway/fresh-reads.ts"
 import { identifyDevice } from "../gateway/identify-device.ts"
 import { limitAddress, limitRate } from "../gateway/limit-rate.ts"
 import type { AppEnv } from "../http/context.ts"
@@ -84,6 +85,7 @@ authRoutes.post(
 authRoutes.get(
   "/auth/sessions",
   admitCaller(),
+  freshReads(),
   operation("List the devices that are signed in", SessionList),
   async (c) => c.json({ data: await devices.listSessions(c.var.identity, c.var.ctx.actor) }),
 )

@@ -16,7 +16,7 @@ const key: KnownKey = {
 function setting(cache: Pick<Cache, "match" | "put" | "delete"> = caches.default) {
   const clock = { at: 1_000_000 }
   const scope = crypto.randomUUID()
-  const isolate = (of = scope) => keyMemory({ now: () => clock.at, colo: coloStore(cache, of) })
+  const isolate = (of = scope) => keyMemory({ now: () => clock.at, colo: coloStore(cache, { scope: of }) })
   return { clock, isolate }
 }
 
