@@ -1,8 +1,7 @@
 import { coloStore } from "./cache/colo.ts"
 import { Flights } from "./cache/flights.ts"
 import { type KeyMemory, keyMemory } from "./cache/key-memory.ts"
-import { memoryStore } from "./cache/memory.ts"
-import { type Responses, responsesIn } from "./cache/responses.ts"
+import { type Responses, responsesOf } from "./cache/responses.ts"
 import { type Revs, revsIn } from "./cache/revs.ts"
 import { databaseOf } from "./db/db.ts"
 import type { Database } from "./db/engine.ts"
@@ -73,7 +72,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     sessions: sessionDirectory({ hubs: env.USER_HUB, instanceKey, now }),
     keys: keyMemory({ now, colo }),
     revs: revsIn(colo),
-    responses: responsesIn({ isolate: memoryStore({ now, capacity: memoryCapacity }), colo }),
+    responses: responsesOf({ now, capacity: memoryCapacity }),
     flights: new Flights(),
     release: env.RELEASE?.id ?? settings.VERSION,
     limiter: settings.RATE_LIMITS === "relaxed" ? relaxed(limiter) : limiter,

@@ -1,42 +1,35 @@
+import { Lru } from "../lib/lru.ts"
 import { keptLife } from "./rev.ts"
-import { inTime, type Store } from "./store.ts"
 
 /** An answer as it goes out: its ETag, where the next page is, and the JSON. */
 export type Shown = { etag: string; link: string | null; body: string }
 
-export const tiers = ["isolate", "colo"] as const
-export type Tier = (typeof tiers)[number]
-
-/** What was answered to a GET, by who looked, what they asked for and how far the log was. */
+/** What this isolate has answered to GETs, by who looked, what they asked for and how far the log was. */
 export type Responses = {
-  find(key: string): Promise<{ shown: Shown; tier: Tier } | null>
-  keep(key: string, shown: Shown): Promise<void>
+  find(key: string): Shown | null
+  keep(key: string, shown: Shown): void
 }
 
-/** Looks in the isolate first, then in the colo; what is found there is kept here too. */
-export function responsesIn(stores: Record<Tier, Store>): Responses {
+type Options = {
+  now: () => number
+  /** How many characters are kept at most, keys included. What was used longest ago makes room. */
+  capacity: number
+}
+
+/**
+ * Not in the colo, too: of the reference mix that answered one in fifteen of those whom the isolate could not answer,
+ * and cost everybody a look and a write. What comes over one connection comes to one isolate anyway.
+ */
+export function responsesOf({ now, capacity }: Options): Responses {
+  const kept = new Lru<string, { shown: Shown; until: number }>(
+    capacity,
+    ({ shown }, key) => shown.body.length + key.length,
+  )
   return {
-    async find(key) {
-      for (const tier of tiers) {
-        const asked = stores[tier].get(key)
-        const text = await (tier === "colo" ? inTime(asked, null) : asked)
-        if (text === null) continue
-        if (tier === "colo") await stores.isolate.put(key, text, keptLife)
-        return { shown: parse(text), tier }
-      }
-      return null
+    find(key) {
+      const found = kept.get(key)
+      return found && now() < found.until ? found.shown : null
     },
-    async keep(key, shown) {
-      const text = format(shown)
-      await inTime(Promise.all(tiers.map((tier) => stores[tier].put(key, text, keptLife))), [])
-    },
+    keep: (key, shown) => kept.set(key, { shown, until: now() + keptLife }),
   }
-}
-
-// The JSON is not put into JSON again: it would be escaped on the way in and out.
-const format = ({ body, ...head }: Shown) => `${JSON.stringify(head)}\n${body}`
-
-function parse(text: string): Shown {
-  const end = text.indexOf("\n")
-  return { ...(JSON.parse(text.slice(0, end)) as Omit<Shown, "body">), body: text.slice(end + 1) }
 }

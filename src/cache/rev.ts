@@ -22,6 +22,8 @@ export const freshLife = second
 export const writing = 150
 /** More than that, and twice what the clocks of a colo differ: 60 ms each. */
 export const settling = 300
+/** How long a rev stays as it is: who asks for one thing after the other does not write one for each. */
+export const renewing = 250
 /** How long the entries and the answers are kept. Who comes back later asks the primary. */
 export const keptLife = 300 * second
 /** How old an answer may be that is given because the database does not answer. */
@@ -45,9 +47,12 @@ export type Lesson = { mark: Mark } | { rev: Rev }
 
 /**
  * What a read has to write down: a mark when what it found is not what was known (it may be newer, or the database was
- * set back), a rev when it is, and nothing as long as the mark has not settled.
+ * set back), a rev when it is, and nothing as long as the mark has not settled or the last rev is as good.
  */
-export function learn({ mark }: Known, found: Rev, now: number): Lesson | null {
+export function learn(known: Known, found: Rev, now: number): Lesson | null {
+  const { mark } = known
   if (!mark || found.seq !== mark.seq) return { mark: markOf(found.seq, now) }
-  return found.at >= mark.settledAt ? { rev: found } : null
+  const rev = trusted(known)
+  const isSoon = rev !== null && found.at - rev.at < renewing
+  return found.at >= mark.settledAt && !isSoon ? { rev: found } : null
 }

@@ -151,6 +151,9 @@ type Buildable = { _prepare(): PreparedQuery }
 
 /** Runs what the builder built, and counts what it cost. */
 function runner(engine: Engine, meter: Meter, terms: Terms): Run {
+  const onTrip = () => {
+    meter.trips += 1
+  }
   return async (batch) => {
     const built = (batch as unknown as Buildable[]).map((statement) => statement._prepare())
     const queries = built.map((statement): Query => {
@@ -158,9 +161,9 @@ function runner(engine: Engine, meter: Meter, terms: Terms): Run {
       return { text: sql, values: params }
     })
     const start = Date.now()
-    meter.trips += 1
+    onTrip()
     try {
-      const results = await engine.send(queries, terms)
+      const results = await engine.send(queries, { ...terms, onTrip })
       for (const { rowsRead, rowsWritten } of results) {
         meter.rowsRead += rowsRead
         meter.rowsWritten += rowsWritten

@@ -15,6 +15,8 @@ export type Terms = {
   deadlineMs: number
   /** Tells that the deadline has passed: whatever is held for the answer is let go. */
   signal: AbortSignal
+  /** Told of every trip beyond the first: a replica had no answer, and the primary is asked as well. */
+  onTrip?: () => void
 }
 
 /**

@@ -154,6 +154,7 @@ export function replicatedEngine({ primary, replica, rest }: Servers, from: stri
       if (wanted !== null && !isSettled && !rest.isOn()) {
         const results = await tryReplica(queries, wanted, terms)
         if (results) return results
+        terms.onTrip?.()
       }
       const askPrimary = terms.mode === "write" ? writePrimary : readPrimary
       const told = await askPrimary(primary, queries, terms)

@@ -12,7 +12,7 @@ import { asksPrimary } from "./keep-bookmark.ts"
 import { answerKnown, answerStale, keyOf, type Question, questionOf, tell } from "./known-answers.ts"
 
 /**
- * Gives again what this colo has told the same viewer, as long as it knows that nothing has happened since; else asks
+ * Gives again what the same viewer was told here, as long as their colo knows that nothing has happened since; else asks
  * the database, near by as far as this viewer has seen it already, and keeps what it says. Where there is no cache,
  * every read asks the primary. `cache/rev.ts` is the argument.
  */
@@ -29,7 +29,7 @@ export const freshReads = () =>
     const known = await answerKnown(c, question)
     if (known) return known
     await askDatabase(c, question, next)
-    if (isDown(c)) await answerStale(c, question)
+    if (isDown(c)) answerStale(c, question)
   })
 
 const isCached = (c: Context<AppEnv>) => matchedRoutes(c).some(({ handler }) => operationOf(handler)?.isCached)
@@ -37,7 +37,7 @@ const isCached = (c: Context<AppEnv>) => matchedRoutes(c).some(({ handler }) => 
 const isDown = (c: Context<AppEnv>) => c.error !== undefined && refusalOf(c.error)?.code === "unavailable"
 
 async function askDatabase(c: Context<AppEnv>, question: Question, next: Next): Promise<void> {
-  const { instance, db, later } = c.var
+  const { instance, db } = c.var
   const { viewer, asked, known, rev: reached, at } = question
   tell(c, { how: "MISS" })
   // Not what the caller brings: whoever makes a bookmark up must not be believed by others.
@@ -53,7 +53,7 @@ async function askDatabase(c: Context<AppEnv>, question: Question, next: Next): 
     const { shown } = c.var
     if (c.error || !shown) return
     landing = { shown, rev }
-    later(() => instance.responses.keep(keyOf(rev, question), shown))
+    instance.responses.keep(keyOf(rev, question), shown)
   } finally {
     land(landing)
   }

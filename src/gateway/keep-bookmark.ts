@@ -15,8 +15,15 @@ export function bookmarkIn(c: Context): string | null {
   return header && isBookmark(header) && !asksPrimary(c) ? header : null
 }
 
-/** Whether the caller wants to know from the source, whatever anybody has kept (RFC 9111, 5.2.1.4). */
-export const asksPrimary = (c: Context): boolean => /\bno-cache\b/i.test(c.req.header("cache-control") ?? "")
+/**
+ * Whether the caller wants to know from the source, whatever anybody has kept (RFC 9111, 5.2.1). With If-None-Match fetch
+ * sends no-cache by itself (Fetch, "HTTP-network-or-cache fetch"), which says nothing about what the caller wants.
+ */
+export function asksPrimary(c: Context): boolean {
+  const wanted = c.req.header("cache-control") ?? ""
+  if (/\bmax-age=0\b/i.test(wanted)) return true
+  return /\bno-cache\b/i.test(wanted) && c.req.header("if-none-match") === undefined
+}
 
 export function tellBookmark(c: Context, bookmark: string | null): void {
   if (bookmark) c.header(name, bookmark)

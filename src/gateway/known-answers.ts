@@ -42,15 +42,15 @@ function trustedFor(c: Context<AppEnv>, known: Known): Rev | null {
   return rev.bookmark !== null && rev.bookmark >= wanted ? rev : null
 }
 
-export const keyOf = ({ seq }: Rev, { asked }: Question) => `body ${seq} ${asked}`
+export const keyOf = ({ seq }: Rev, { asked }: Question) => `${seq} ${asked}`
 
-/** What this colo has told already, or what is just being asked for somebody else who wants the same. */
+/** What this isolate has told already, or what is just being asked for somebody else who wants the same. */
 export async function answerKnown(c: Context<AppEnv>, question: Question): Promise<Response | null> {
   const { responses, flights, now } = c.var.instance
   const { rev, known, asked } = question
   if (rev && isFresh(rev, now())) {
-    const kept = await responses.find(keyOf(rev, question))
-    if (kept) return again(c, { shown: kept.shown, rev }, { how: "HIT", tier: kept.tier })
+    const shown = responses.find(keyOf(rev, question))
+    if (shown) return again(c, { shown, rev }, { how: "HIT", tier: "isolate" })
   }
   if (!known.mark) return null
   const landing = await flights.join(asked, known.mark.settledAt)
@@ -59,16 +59,16 @@ export async function answerKnown(c: Context<AppEnv>, question: Question): Promi
 }
 
 /** Instead of a refusal: what it was a short while ago, as far as this viewer has seen. */
-export async function answerStale(c: Context<AppEnv>, question: Question): Promise<void> {
+export function answerStale(c: Context<AppEnv>, question: Question): void {
   const { instance, requestId } = c.var
   const { rev } = question
   if (!rev || !isBearable(rev, instance.now())) return
-  const kept = await instance.responses.find(keyOf(rev, question))
-  if (!kept) return
+  const shown = instance.responses.find(keyOf(rev, question))
+  if (!shown) return
   logFailure(requestId, "a read, which was answered with what was kept", c.error)
   c.error = undefined
   c.header("retry-after", undefined)
-  c.res = again(c, { shown: kept.shown, rev }, { how: "STALE", tier: kept.tier })
+  c.res = again(c, { shown, rev }, { how: "STALE", tier: "isolate" })
 }
 
 function again(c: Context<AppEnv>, { shown, rev }: Landing, cached: Cached): Response {

@@ -1,11 +1,11 @@
-import type { Shown, Tier } from "../cache/responses.ts"
+import type { Shown } from "../cache/responses.ts"
 import type { Db } from "../db/db.ts"
 import type { Ctx, IdentityCtx } from "../domain/ctx.ts"
 import type { Bindings } from "../env.ts"
 import type { Instance } from "../instance.ts"
 
-/** As in the header X-Cache; who had it: the isolate, the colo, or a query of somebody who wanted the same. */
-export type Cached = { how: "HIT" | "MISS" | "BYPASS" | "STALE"; tier?: Tier | "flight" }
+/** As in the header X-Cache; who had it: the isolate, or a query of somebody who wanted the same. */
+export type Cached = { how: "HIT" | "MISS" | "BYPASS" | "STALE"; tier?: "isolate" | "flight" }
 
 export type AppEnv = {
   Bindings: Bindings

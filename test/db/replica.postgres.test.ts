@@ -11,7 +11,7 @@ import { replicatedEngine, restFor } from "../../src/db/postgres-replica.ts"
 import type { Answer, Wire } from "../../src/db/postgres-transaction.ts"
 import { openApp } from "../support/app.ts"
 import { cacheOf, hit, settled } from "../support/cached.ts"
-import { type Caller, newCaller, newTask, pointersIn, taskIn } from "../support/caller.ts"
+import { type Caller, costOf, newCaller, newTask, pointersIn, taskIn } from "../support/caller.ts"
 import { between } from "../support/faults.ts"
 import { signedInTo } from "../support/people.ts"
 import type { Pair } from "../support/postgres-pair.ts"
@@ -472,7 +472,8 @@ describe("on the wire", () => {
     await pause()
     const later = bookmarkOf(await create())
     await trips()
-    expect((await far.get("/api/v1/me", later)).status).toBe(200)
+    const answer = await far.get("/api/v1/me", later)
+    expect([answer.status, costOf(answer).trips]).toEqual([200, 2])
     expect(await trips()).toEqual({ primary: [toConnect + 1], replica: [toConnect + 1] })
   })
 })

@@ -83,7 +83,7 @@ export function callerOf(
         headers: {
           authorization: `Bearer ${accessToken}`,
           // What is in the database is what most tests are about. Those of the cache ask as other clients do.
-          ...(reads.includes(method) && !asksCache && { "cache-control": "no-cache" }),
+          ...(reads.includes(method) && !asksCache && { "cache-control": "max-age=0" }),
           ...(body !== undefined && { "content-type": "application/json" }),
           ...headers,
         },
