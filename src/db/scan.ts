@@ -8,8 +8,8 @@ export type Scan = {
   entries: (limit: SQL, isNarrow: boolean) => SQL
   /** What else must hold, over the columns of `entries`; null when the index alone decides. */
   residual: SQL | null
-  /** Whether no two entries have the same `k`, so that it alone orders. */
-  isUnique: boolean
+  /** Whether the entries are ordered by their id alone, which is their key too. */
+  isById: boolean
   direction: "asc" | "desc"
   /** How many rows the page may have. One more is fetched, to tell whether there is a next page. */
   limit: number
@@ -39,12 +39,12 @@ export function scanSqlite({ entries, residual, limit, window }: Scan): SQL {
  * So the page is ordered (which costs no sort where the plan keeps the index's order), and the boundary asks how full
  * it is; where it is full, the second pass never starts.
  */
-export function scanPostgres({ entries, residual, isUnique, direction, limit, window }: Scan): SQL {
+export function scanPostgres({ entries, residual, isById, direction, limit, window }: Scan): SQL {
   const wanted = sql`${limit + 1}`
   if (!residual) return sql`(select id, k, 0 as is_boundary from (${entries(wanted, true)}) entry)`
   const way = sql.raw(direction)
-  // Where both are one column, it would not see that the index has this order already, and sort the window.
-  const order = isUnique ? sql`k ${way}` : sql`k ${way}, id ${way}`
+  // Where both are one column, it takes the order of the index for that of `id`, and would sort the window by `k`.
+  const order = isById ? sql`id ${way}` : sql`k ${way}, id ${way}`
   return sql`(
     with full_page as materialized (
       select id, k from (${entries(sql`${window}`, false)}) entry where ${residual} order by ${order} limit ${wanted}

@@ -44,7 +44,7 @@ export async function listEvents(
   permit(ctx, "event:read")
   const entries = {
     within: sql`e.seq > ${after}`,
-    key: sql`e.seq`,
+    key: bySeq,
     direction: "asc",
     limit,
     residual: seen(ctx),
@@ -65,6 +65,9 @@ type Entries = {
   residual: SQL | null
 }
 
+// The number of an entry in the log, which is its id.
+const bySeq = sql`e.seq`
+
 /** The entries of a page, with what the actor must see to be told all of them. */
 function selectEntries<Extra extends Record<string, SQL.Aliased>>(
   ctx: Ctx,
@@ -79,7 +82,7 @@ function selectEntries<Extra extends Record<string, SQL.Aliased>>(
     entries: (count, isNarrow) =>
       sql`select e.seq as id, ${key} as k ${isNarrow ? sql`` : sql`, ${ofEntry}`} from ${events} e where e.workspace_id = ${workspaceId} and ${within} order by ${order} limit ${count}`,
     residual,
-    isUnique: true,
+    isById: key === bySeq,
     direction,
     limit,
     window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),
@@ -146,7 +149,7 @@ type Feed = {
 /** What happened in the workspace, as far as the actor may see it. */
 export async function listActivity(ctx: Ctx, query: ActivityQueryInput): Promise<Page> {
   permit(ctx, "event:read")
-  const feed = { name: "workspace", within: sql`true`, key: sql`e.seq`, residual: seen(ctx), isHere: sql`1` }
+  const feed = { name: "workspace", within: sql`true`, key: bySeq, residual: seen(ctx), isHere: sql`1` }
   return readFeed(ctx, feed, query, "workspace")
 }
 
@@ -160,7 +163,7 @@ export async function listProjectActivity(ctx: Ctx, projectId: string, query: Ac
   const isHere = sql`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = ${projectId} and p.deleted_at is null ${andVisible(ctx)})`
   const within = sql`e.project_id = ${projectId}`
   // Who sees the project sees whatever happened in it.
-  return readFeed(ctx, { name: projectId, within, key: sql`e.seq`, residual: null, isHere }, query, "project")
+  return readFeed(ctx, { name: projectId, within, key: bySeq, residual: null, isHere }, query, "project")
 }
 
 /** What happened to a task, but for what happened to it where the actor does not see. */

@@ -31,7 +31,7 @@ export async function listFavourites(
     entries: (count) =>
       sql`select f.project_id as id, f.project_id as k from ${favourites} f where f.workspace_id = ${workspaceId} and f.user_id = ${actor.userId} and ${beyond(order, place)} order by ${orderBy(order)} limit ${count}`,
     residual: sql`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = entry.id and p.deleted_at is null ${andVisible(ctx)}) is not null`,
-    isUnique: true,
+    isById: true,
     direction: "asc",
     limit,
     window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),

@@ -67,7 +67,7 @@ function selectSeen({ db, workspaceId }: Ctx, residual: SQL, { by, direction, li
     entries: (count, isNarrow) =>
       sql`select t.id, ${order.key ?? order.id} as k ${isNarrow ? sql`` : sql`, t.visibility`} from ${projects} t where t.workspace_id = ${workspaceId} and t.deleted_at is null and ${beyond(order, place)} order by ${orderBy(order)} limit ${count}`,
     residual,
-    isUnique: order.key === null,
+    isById: order.key === null,
     direction,
     limit,
     window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),

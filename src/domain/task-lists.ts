@@ -79,7 +79,7 @@ export async function listTasks(ctx: Ctx, query: TaskQueryInput, missing = unkno
   const scan: Scan = {
     entries: entriesOf(ctx, scope, by, (order) => ({ from: beyond(order, place), orderBy: orderBy(order) }), direction),
     residual: residual.condition,
-    isUnique: by === "created",
+    isById: by === "created",
     direction,
     limit,
     window: windowOf(limit, residual.reads + readsPerEntry[scope.kind]),

@@ -90,6 +90,18 @@ describe("a list of tasks among 100,000", () => {
     )
   }
 
+  for (const list of lists.filter(({ name }) => /^(assignee|label) by -?created$/.test(name))) {
+    it(`takes the order of its index, and stops at a full page: ${list.name}`, async () => {
+      const { statements } = await read("tasks", { ...list.query, limit: 50 })
+      const own = [list.postgresIndex, ...(keysInOrder[list.postgresIndex] ?? [])]
+      // Read in one go, and not once for each task of the page.
+      const entries = ours(await planOf(statements)).filter(
+        (step) => own.includes(step["Index Name"] ?? "") && step["Actual Loops"] === 1,
+      )
+      expect(entries.map((step) => step["Actual Rows"])).toEqual([51])
+    })
+  }
+
   it("does not look for the boundary of a page that is full", async () => {
     const { statements } = await read("tasks", { sort: "due", limit: 50 })
     const neverStarted = ours(await planOf(statements)).filter((step) => step["Actual Loops"] === 0)
