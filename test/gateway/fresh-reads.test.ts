@@ -312,7 +312,7 @@ describe("a smoke run: three isolates of one colo, many reads and writes at once
     }
     await Promise.all(Array.from({ length: 6 }, (_, n) => client(n, 400)))
     expect(tally["writes"]).toBe(20)
-    expect(tally["HIT"]).toBeGreaterThan(100)
-    expect(tally["MISS"]).toBeGreaterThan(20)
+    expect(tally["HIT"]).toBeGreaterThan(20)
+    expect(tally["MISS"]).toBeGreaterThan(5)
   }, 120_000)
 })
