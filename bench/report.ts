@@ -6,7 +6,7 @@ import { join } from "node:path"
 /** "none": there is no bar, or nothing yet that could reach it. */
 export type Verdict = "met" | "missed" | "none" | "not measured"
 
-/** A line of the table of DESIGN: what was asked, what came out. */
+/** What was asked, and what came out. */
 export type Row = { what: string; bar: string; figure: string; verdict: Verdict }
 
 /** The first line holds the heads of the columns. */

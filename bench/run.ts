@@ -1,4 +1,4 @@
-// Measures what DESIGN promises, section by section, and says for each number whether it is reached.
+// Measures section by section, and says for each number that has a bar whether it is reached.
 import { parseArgs } from "node:util"
 import { type Bench, openStage, root, type Stage } from "./bench.ts"
 import { closeConnections } from "./load.ts"

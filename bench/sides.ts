@@ -38,7 +38,7 @@ const entries = {
 }
 type Entry = keyof typeof entries
 
-/** Numbers in DESIGN: 100 users with 6 projects of 80 tasks each. */
+/** 100 users with 6 projects of 80 tasks each. */
 export const referencePlan: Plan = {
   workspaces: 100,
   members: 1,

@@ -8,6 +8,13 @@ const time = (value: Value | undefined) => (value ? new Date(Number(value)).toIS
 const when = (date: Value | undefined, at: Value | undefined) => (date ? { date } : at ? { at: time(at) } : null)
 const list = (value: Value | undefined) => (typeof value === "string" ? (JSON.parse(value) as string[]) : value)
 
+const stamps = (row: Row) => ({
+  revision: Number(row["revision"]),
+  createdBy: row["created_by"],
+  createdAt: time(row["created_at"]),
+  updatedAt: time(row["updated_at"]),
+})
+
 export const taskView = (row: Row) => ({
   id: row["id"],
   key: row["key"],
@@ -22,10 +29,7 @@ export const taskView = (row: Row) => ({
   start: when(row["start_date"], row["start_at"]),
   due: when(row["due_date"], row["due_at"]),
   position: row["position"],
-  revision: Number(row["revision"]),
-  createdBy: row["created_by"],
-  createdAt: time(row["created_at"]),
-  updatedAt: time(row["updated_at"]),
+  ...stamps(row),
   completedAt: time(row["completed_at"]),
 })
 
@@ -36,8 +40,5 @@ export const projectView = (row: Row) => ({
   description: row["description"],
   visibility: row["visibility"],
   isInbox: Boolean(row["is_inbox"]),
-  revision: Number(row["revision"]),
-  createdBy: row["created_by"],
-  createdAt: time(row["created_at"]),
-  updatedAt: time(row["updated_at"]),
+  ...stamps(row),
 })

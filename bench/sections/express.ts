@@ -1,12 +1,12 @@
 import { Redis } from "ioredis"
 import pg from "pg"
+import { startRedis } from "../../scripts/redis-server.ts"
 import type { Bench } from "../bench.ts"
 import { type Calls, callsOf, openCounter } from "../counts.ts"
 import { startExpress } from "../express/process.ts"
 import { median, middle, send } from "../load.ts"
 import { kinds } from "../mix.ts"
 import { type Played, play, together } from "../play.ts"
-import { startRedis } from "../redis.ts"
 import { notMeasured, type Report, type Row, type Table, told } from "../report.ts"
 import {
   bareHandler,
@@ -30,15 +30,21 @@ by a module in front of the built Worker.`
 type Stack = { side: Side; rounds: Played[] }
 
 export async function express(bench: Bench): Promise<Report> {
-  const redis = await startRedis()
-  if (!redis) {
-    const why = "redis-server is not installed"
-    return { method, rows: [notMeasured("Express 5 + Postgres + Redis, reference mix", "reported", why)] }
+  const redis = await startRedis().catch((error: Error) => error.message)
+  if (typeof redis === "string") {
+    return {
+      method,
+      rows: [notMeasured("Express 5 + Postgres + Redis, reference mix", "reported", `without ${redis}`)],
+    }
   }
   bench.own(redis)
   const viewers = referenceViewers()
   const { server } = await newPostgres(bench, referencePlan, { isDurable: true })
-  const baseline = await startExpress(bench, { postgres: server.url, redis: redis.url, viewers })
+  const baseline = await startExpress(bench, {
+    postgres: server.url,
+    redis: redis.url,
+    viewers,
+  })
   const stacks: Stack[] = [
     baseline,
     await ours(bench, { state: await seededD1(bench), viewers }),

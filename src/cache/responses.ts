@@ -17,8 +17,8 @@ type Options = {
 }
 
 /**
- * Not in the colo, too: of the reference mix that answered one in fifteen of those whom the isolate could not answer,
- * and cost everybody a look and a write. What comes over one connection comes to one isolate anyway.
+ * Not in the colo, too: that costs everybody a look and a write, and what comes over one connection comes to one
+ * isolate anyway.
  */
 export function responsesOf({ now, capacity }: Options): Responses {
   const kept = new Lru<string, { shown: Shown; until: number }>(

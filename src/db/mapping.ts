@@ -1,24 +1,21 @@
 import { Column, is, SQL, Subquery } from "drizzle-orm"
 import type { PreparedQuery } from "drizzle-orm/session"
 
-// What drizzle keeps to itself of a statement that it has built.
-type Field = { path: string[]; field: unknown }
-type Built = PreparedQuery & { fields?: Field[]; customResultMapper?: unknown }
+// What drizzle keeps to itself of a statement that it has built, and of what is selected.
+type Built = PreparedQuery & { fields?: { path: string[]; field: unknown }[] | undefined }
 type Decoder = { mapFromDriverValue(value: unknown): unknown }
+type Decoded = { decoder: Decoder }
 
 /**
- * The rows under the names of what was selected, as each column reads them. Drizzle's own way does the same, but asks of
- * every column of every row what kind of field it is; that is left to what selects by table.
+ * The rows under the names of what was selected, as each column reads them: D1 gives objects, in the order of the
+ * selection, and Postgres arrays. Drizzle's own way asks of every column of every row what kind of field it is.
  */
-export function mapRows(statement: PreparedQuery, rows: readonly object[] | undefined): unknown {
-  const { fields, customResultMapper } = statement as Built
-  const isFlat = fields?.every(({ path }) => path.length === 1)
-  if (!fields || !rows || !isFlat || customResultMapper || rows.some(Array.isArray)) {
-    return statement.mapResult({ results: rows }, true)
-  }
-  const columns = fields.map(({ path: [name = ""], field }) => ({ name, decoder: decoderOf(field) }))
+export function mapRows(statement: PreparedQuery, rows: readonly object[] = []): unknown {
+  const { fields } = statement as Built
+  if (!fields) return rows
+  const columns = fields.map(({ path, field }) => ({ name: path.at(-1) ?? "", decoder: decoderOf(field) }))
   return rows.map((row) => {
-    const values: unknown[] = Object.values(row)
+    const values: unknown[] = Array.isArray(row) ? row : Object.values(row)
     const mapped: Record<string, unknown> = {}
     for (const [index, { name, decoder }] of columns.entries()) {
       const value = values[index]
@@ -30,7 +27,6 @@ export function mapRows(statement: PreparedQuery, rows: readonly object[] | unde
 
 function decoderOf(field: unknown): Decoder {
   if (is(field, Column)) return field
-  if (is(field, SQL)) return (field as unknown as { decoder: Decoder }).decoder
-  if (is(field, Subquery)) return (field._.sql as unknown as { decoder: Decoder }).decoder
-  return (field as { sql: { decoder: Decoder } }).sql.decoder
+  const described: unknown = is(field, SQL) ? field : is(field, Subquery) ? field._.sql : (field as { sql: SQL }).sql
+  return (described as Decoded).decoder
 }

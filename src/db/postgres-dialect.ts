@@ -1,4 +1,4 @@
-import { Column, is, type Query, sql } from "drizzle-orm"
+import { type Query, sql } from "drizzle-orm"
 import { PgDatabase, PgDialect, PgPreparedQuery, PgSession, type PreparedQueryConfig } from "drizzle-orm/pg-core"
 import { type Dialect, type FieldType, namesAndValues } from "./dialect.ts"
 import * as tables from "./postgres.ts"
@@ -48,20 +48,15 @@ export const postgresDialect: Dialect = {
 
 type Fields = Parameters<PgSession["prepareQuery"]>[1]
 
-/** A session of drizzle's that builds queries and maps their rows, but has no way to run them: that is what `send` is for. */
+/** A session of drizzle's that builds queries, but has no way to run them: that is what `send` is for. */
 function builderSession(): PgSession {
   const nothingToRun = () => Promise.reject(new TypeError("Statements run through read, write and commit of Db"))
   class Built extends PgPreparedQuery<PreparedQueryConfig> {
-    readonly #fields: Fields
+    readonly fields: Fields
 
     constructor(query: Query, fields: Fields) {
       super(query, undefined, undefined)
-      this.#fields = fields
-    }
-
-    override mapResult(response: unknown): unknown {
-      const { results } = response as { results: unknown[][] }
-      return results.map((row) => mapRow(this.#fields ?? [], row))
+      this.fields = fields
     }
 
     override execute = nothingToRun
@@ -74,14 +69,4 @@ function builderSession(): PgSession {
     override transaction = nothingToRun
   }
   return new BuilderSession(new PgDialect())
-}
-
-/** A row's values under the names of what was selected, as each column reads them. */
-function mapRow(fields: NonNullable<Fields>, row: unknown[]): Record<string, unknown> {
-  const mapped: Record<string, unknown> = {}
-  for (const [index, { path, field }] of fields.entries()) {
-    const value = row[index]
-    mapped[path.at(-1) ?? ""] = value === null || !is(field, Column) ? value : field.mapFromDriverValue(value)
-  }
-  return mapped
 }

@@ -7,11 +7,6 @@ import { cachedOperation, query } from "../http/contract.ts"
 
 export const eventRoutes = new Hono<AppEnv>()
 
-eventRoutes.get(
-  "/events",
-  cachedOperation("Read the log of what happened", EventPage),
-  query(EventQuery),
-  async (c) => {
-    return whole(c, await listEvents(c.var.ctx, c.req.valid("query")))
-  },
+eventRoutes.get("/events", cachedOperation("Read the log of what happened", EventPage), query(EventQuery), async (c) =>
+  whole(c, await listEvents(c.var.ctx, c.req.valid("query"))),
 )

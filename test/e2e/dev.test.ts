@@ -2,13 +2,12 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { chmod, cp, mkdtemp, readFile, rm, stat, symlink } from "node:fs/promises"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import pg from "pg"
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest"
+import { freePort } from "../../scripts/free-port.ts"
 import { startPostgres } from "../../scripts/postgres/server.ts"
 
 const root = join(import.meta.dirname, "../..")
@@ -39,14 +38,6 @@ async function copySources(): Promise<string> {
   }
   await symlink(join(root, "node_modules"), join(folder, "node_modules"))
   return folder
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 type DevOptions = { script?: string; env?: Record<string, string> }

@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest"
 import { unstable_readConfig as readConfig } from "wrangler"
 import { BadArguments, readArguments } from "../../scripts/copy/arguments.ts"
 import { mustPlaceEvery } from "../../scripts/copy/tables.ts"
+import { freePort } from "../../scripts/free-port.ts"
 import { migratePostgres } from "../../scripts/postgres/migrate.ts"
 import { type PostgresServer, startPostgres } from "../../scripts/postgres/server.ts"
 import { makeSecrets } from "../../scripts/secrets.ts"
@@ -339,14 +340,6 @@ async function startWorker(on: { state: string } | { DATABASE_URL: string }): Pr
     await sleep(100)
   }
   return { url, stop: () => endGroup(child.pid ?? Number.NaN) }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 const linesIn = async (file: string) => (await readFile(file, "utf8")).trim().split("\n").length
