@@ -12,6 +12,7 @@ import { openRequest } from "./gateway/open-request.ts"
 import { refuseUnknown } from "./gateway/refuse-unknown.ts"
 import { replay } from "./gateway/replay.ts"
 import { securityHeaders } from "./gateway/security-headers.ts"
+import { tellHubs } from "./gateway/tell-hubs.ts"
 import type { AppEnv } from "./http/context.ts"
 import { onError } from "./http/problem.ts"
 import type { Instance } from "./instance.ts"
@@ -47,6 +48,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.use(guardFlood())
   app.use(keepBookmark())
   app.use(markWrites())
+  app.use(tellHubs())
 
   app.route("/", systemRoutes)
   app.route("/", docsRoutes(app))

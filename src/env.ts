@@ -1,6 +1,8 @@
 import * as z from "zod"
 import manifest from "../package.json" with { type: "json" }
+import type { DeliveryMessage, LetterMessage } from "./events/reader.ts"
 import type { UserHub } from "./hub/user-hub.ts"
+import type { WorkspaceHub } from "./hub/workspace-hub.ts"
 import type { RateLimiter } from "./limits/rate-limiter.ts"
 import type { Mailbox } from "./mail/mailbox.ts"
 
@@ -12,6 +14,9 @@ export type Bindings = {
   USER_HUB: DurableObjectNamespace<UserHub>
   RATE_LIMITER: DurableObjectNamespace<RateLimiter>
   MAILBOX: DurableObjectNamespace<Mailbox>
+  WORKSPACE_HUB: DurableObjectNamespace<WorkspaceHub>
+  DELIVERIES: Queue<DeliveryMessage>
+  LETTERS: Queue<LetterMessage>
   FLOOD_GUARD?: RateLimit
   EMAIL?: SendEmail
   ASSETS: Fetcher

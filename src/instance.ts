@@ -9,6 +9,7 @@ import type { Mail } from "./domain/mail.ts"
 import type { Sessions } from "./domain/sessions.ts"
 import { type Bindings, parseSettings, type Settings } from "./env.ts"
 import { sessionDirectory } from "./hub/session-directory.ts"
+import { type WorkspaceHubs, workspaceDirectory } from "./hub/workspace-directory.ts"
 import { type AccessTokens, openAccessTokens } from "./lib/access-token.ts"
 import { fromBase64Url } from "./lib/bytes.ts"
 import { hmac, hmacKey } from "./lib/hmac.ts"
@@ -34,6 +35,8 @@ export type Instance = {
   flights: Flights
   /** Names the code that answers: every deployment has another one. */
   release: string
+  /** Who reads the logs behind the writes. */
+  hubs: WorkspaceHubs
   mail: Mail
   /** Closes what is handed out and comes back: nobody else can make it. */
   instanceKey: CryptoKey
@@ -76,6 +79,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     flights: new Flights(),
     release: env.RELEASE?.id ?? settings.VERSION,
     limiter: settings.RATE_LIMITS === "relaxed" ? relaxed(limiter) : limiter,
+    hubs: workspaceDirectory(env.WORKSPACE_HUB),
     instanceKey,
     mail: mailOf({ bindings: env, settings, now }),
     log: consoleLog,

@@ -7,6 +7,7 @@ import { openInstance } from "./instance.ts"
 import { newId } from "./lib/ids.ts"
 
 export { UserHub } from "./hub/user-hub.ts"
+export { WorkspaceHub } from "./hub/workspace-hub.ts"
 export { RateLimiter } from "./limits/rate-limiter.ts"
 export { Mailbox } from "./mail/mailbox.ts"
 

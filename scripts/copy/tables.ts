@@ -9,7 +9,7 @@ export type Row = Record<string, unknown>
 
 /**
  * Tables that no head of a log speaks for: the directory, receipts, which are also kept for writes that changed nothing,
- * and API keys, which remember when they were last used. They are compared row by row, and what differs is written.
+ * API keys, which remember when they were last used, webhooks with what they are owed, and jobs. They are compared row by row, and what differs is written.
  */
 export const comparedTables = [
   "users",
@@ -20,6 +20,10 @@ export const comparedTables = [
   "invitees",
   "receipts",
   "apiKeys",
+  "webhooks",
+  "webhookDeliveries",
+  "webhookAttempts",
+  "jobs",
 ] as const satisfies TableName[]
 
 /** What a workspace's log tells of, parents before children; the head, which says how far it is told, comes last. */
@@ -35,6 +39,9 @@ export const workspaceTables = [
   "taskRelations",
   "taskAliases",
   "taskFollowers",
+  "projectFollowers",
+  "mutes",
+  "reminders",
   "comments",
   "reactions",
   "members",

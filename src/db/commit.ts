@@ -43,7 +43,15 @@ export type Answer = Row<"receipts">["answer"]
 export type Receipt = { key: string; fingerprint: string; answer: Answer; body: Record<string, unknown> | null }
 
 /** Where in the log the changes stand, and the human key of each subject, in the order of `changes`. */
-export type Committed = { seq: number; subjects: { id: string; key: string | null; seq: number }[] }
+export type Committed = {
+  seq: number
+  subjects: { id: string; key: string | null; seq: number }[]
+  /** The entries as the log has them; null when they would have to be read. */
+  entries: LogEntry[] | null
+}
+
+/** An entry of a workspace's log. */
+export type LogEntry = Omit<Row<"events">, "workspaceId" | "commitId">
 
 export type Refusal =
   /** A row was not written as planned: gone, out of reach, or at another revision. */
@@ -94,8 +102,21 @@ export async function commitOnce(db: Dialect, run: Run, commit: Commit): Promise
 
   const [[head]] = answers as unknown as [[{ seq: number }?]]
   const firstLogged = first.length + commit.rows.length
-  const written = answers.slice(firstLogged, firstLogged + logged.length).flat() as unknown as Committed["subjects"]
-  return { seq: head?.seq ?? 0, subjects: written.sort((a, b) => a.seq - b.seq) }
+  const written = answers.slice(firstLogged, firstLogged + logged.length).flat() as unknown as Logged[]
+  written.sort((a, b) => a.seq - b.seq)
+  return {
+    seq: head?.seq ?? 0,
+    subjects: written,
+    entries: written.map((logged, index) => entryOf(commit, logged, index)),
+  }
+}
+
+/** What the database has put into an entry. */
+type Logged = Committed["subjects"][number] & { actorRole: string }
+
+function entryOf({ actor, at, changes }: Commit, { seq, key, actorRole }: Logged, index: number): LogEntry {
+  const { subject: _kind, ...change } = changes[index] as Change
+  return { ...change, seq, subjectKey: key, actorId: actor.id, actorRole, source: actor.source, at }
 }
 
 /** Finds what this very commit wrote on an attempt whose answer was lost. Null: it did not land. */
@@ -124,7 +145,7 @@ export async function findCommitted(db: Dialect, run: Run, commit: Commit): Prom
       .where(and(eq(events.workspaceId, commit.workspaceId), gte(events.seq, event.seq), lte(events.seq, lastSeq)))
       .orderBy(events.seq),
   ])
-  return { seq: lastSeq, subjects }
+  return { seq: lastSeq, subjects, entries: null }
 }
 
 async function findReceipt(
@@ -140,7 +161,7 @@ async function findReceipt(
       .from(receipts)
       .where(and(eq(receipts.workspaceId, workspaceId), eq(receipts.actorId, actor.id), eq(receipts.key, receipt.key))),
   ])
-  return found?.commitId === id ? { seq: found.seq, subjects: [] } : null
+  return found?.commitId === id ? { seq: found.seq, subjects: [], entries: [] } : null
 }
 
 const headOf = ({ tables: { heads } }: Dialect, workspaceId: string): SQL =>
@@ -193,7 +214,7 @@ function logEvents(db: Dialect, commit: Commit, subject: Subject) {
       actorId: sql`${actor.id}`,
       source: sql`${actor.source}`,
     },
-  }).returning({ id: events.subjectId, key: events.subjectKey, seq: events.seq })
+  }).returning({ id: events.subjectId, key: events.subjectKey, seq: events.seq, actorRole: events.actorRole })
 }
 
 /** The actor's role as the commit leaves it; whoever is removed by it has the role that they had. */

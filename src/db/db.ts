@@ -4,7 +4,7 @@ import type { PreparedQuery } from "drizzle-orm/session"
 import { d1Database } from "#d1"
 import { type Bindings, SettingsError } from "../env.ts"
 import { second } from "../lib/time.ts"
-import { type Commit, type Committed, commitOnce, findCommitted, refusalOf } from "./commit.ts"
+import { type Commit, type Committed, commitOnce, findCommitted, type LogEntry, refusalOf } from "./commit.ts"
 import type { Dialect } from "./dialect.ts"
 import { bookmarkForms, type Database, type Engine, heeding, type Query, type Terms } from "./engine.ts"
 import { DbError } from "./errors.ts"
@@ -18,8 +18,8 @@ export type Meter = { trips: number; rowsRead: number; rowsWritten: number; ms: 
 /** `bookmark`: null where there are none. */
 export type Seen = { seq: number; bookmark: string | null }
 
-/** What a request has written to a workspace's log, and who did. */
-export type Landed = { workspaceId: string; actorId: string; seq: number }
+/** What a request has written to a workspace's log, and who did. `entries`: null when they would have to be read. */
+export type Landed = { workspaceId: string; actorId: string; seq: number; entries: LogEntry[] | null }
 
 /** One request's database: the words to build statements with, and the three ways to run them. */
 export type Db = Dialect & {
@@ -128,7 +128,8 @@ export function openDb(
           throw refusal
         }
       })
-      landed.push({ workspaceId: commit.workspaceId, actorId: commit.actor.id, seq: committed.seq })
+      const { seq, entries } = committed
+      landed.push({ workspaceId: commit.workspaceId, actorId: commit.actor.id, seq, entries })
       return committed
     },
     watch(workspaceId) {

@@ -367,6 +367,49 @@ export const taskFollowers = pgTable(
   ],
 )
 
+export const projectFollowers = pgTable(
+  "project_followers",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    projectId: text("project_id").notNull(),
+    userId: text("user_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.projectId, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.projectId], foreignColumns: [projects.workspaceId, projects.id] }),
+  ],
+)
+
+export const mutes = pgTable(
+  "mutes",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    userId: text("user_id").notNull(),
+    subjectId: text("subject_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.userId, t.subjectId] })],
+)
+
+export const reminders = pgTable(
+  "reminders",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    taskId: text("task_id").notNull(),
+    userId: text("user_id").notNull(),
+    at: time("at"),
+    beforeMs: integer("before_ms"),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("reminders_task").on(t.workspaceId, t.taskId, t.userId, t.id),
+  ],
+)
+
 export const comments = pgTable(
   "comments",
   {
@@ -456,3 +499,89 @@ export const receipts = pgTable(
   },
   (t) => [primaryKey({ columns: [t.workspaceId, t.actorId, t.key] })],
 )
+
+export const webhooks = pgTable(
+  "webhooks",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    url: text("url").notNull(),
+    description: text("description").notNull(),
+    events: json("events").$type<string[]>().notNull(),
+    projectIds: json("project_ids").$type<string[]>(),
+    labelIds: json("label_ids").$type<string[]>(),
+    generation: integer("generation").notNull(),
+    previousUntil: time("previous_until"),
+    status: words("status", ["active", "disabled"]).notNull(),
+    disabledReason: text("disabled_reason"),
+    failingSince: time("failing_since"),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    deletedAt: time("deleted_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    index("webhooks_live").on(t.workspaceId, t.id).where(sql`deleted_at is null`),
+  ],
+)
+
+export const webhookDeliveries = pgTable(
+  "webhook_deliveries",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    webhookId: text("webhook_id").notNull(),
+    seq: integer("seq").notNull(),
+    type: text("type").notNull(),
+    status: words("status", ["pending", "delivered", "failed"]).notNull(),
+    attempts: integer("attempts").notNull(),
+    nextAttemptAt: time("next_attempt_at"),
+    lastStatus: integer("last_status"),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.webhookId, t.seq] }),
+    foreignKey({ columns: [t.workspaceId, t.webhookId], foreignColumns: [webhooks.workspaceId, webhooks.id] }),
+    index("webhook_deliveries_due")
+      .on(t.workspaceId, t.nextAttemptAt, t.webhookId, t.seq)
+      .where(sql`next_attempt_at is not null`),
+  ],
+)
+
+export const webhookAttempts = pgTable(
+  "webhook_attempts",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    webhookId: text("webhook_id").notNull(),
+    seq: integer("seq").notNull(),
+    attempt: integer("attempt").notNull(),
+    at: time("at").notNull(),
+    durationMs: integer("duration_ms").notNull(),
+    status: integer("status"),
+    error: text("error"),
+    request: json("request").$type<Record<string, unknown>>().notNull(),
+    response: json("response").$type<Record<string, unknown>>(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.webhookId, t.seq, t.attempt] }),
+    foreignKey({
+      columns: [t.workspaceId, t.webhookId, t.seq],
+      foreignColumns: [webhookDeliveries.workspaceId, webhookDeliveries.webhookId, webhookDeliveries.seq],
+    }),
+  ],
+)
+
+// ---- the instance ----
+
+export const jobs = pgTable("jobs", {
+  name: text("name").primaryKey(),
+  cursor: text("cursor"),
+  startedAt: time("started_at").notNull(),
+  durationMs: integer("duration_ms").notNull(),
+  lagMs: integer("lag_ms").notNull(),
+  examined: integer("examined").notNull(),
+  done: integer("done").notNull(),
+  error: text("error"),
+})

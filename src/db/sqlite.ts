@@ -374,6 +374,53 @@ export const taskFollowers = sqliteTable(
   ],
 )
 
+/** Who is told of what happens in a project: new tasks, and what is said about any of them. */
+export const projectFollowers = sqliteTable(
+  "project_followers",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    projectId: text("project_id").notNull(),
+    userId: text("user_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.projectId, t.userId] }),
+    foreignKey({ columns: [t.workspaceId, t.projectId], foreignColumns: [projects.workspaceId, projects.id] }),
+  ],
+)
+
+/** The tasks and projects of which somebody wants to hear nothing, whatever else would tell them. */
+export const mutes = sqliteTable(
+  "mutes",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    userId: text("user_id").notNull(),
+    /** A task or a project: their ids tell them apart. */
+    subjectId: text("subject_id").notNull(),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.workspaceId, t.userId, t.subjectId] })],
+)
+
+/** When somebody wants to be reminded of a task: at a time, or so long before it is due. One of the two is set. */
+export const reminders = sqliteTable(
+  "reminders",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    taskId: text("task_id").notNull(),
+    userId: text("user_id").notNull(),
+    at: time("at"),
+    beforeMs: integer("before_ms"),
+    createdAt: time("created_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    foreignKey({ columns: [t.workspaceId, t.taskId], foreignColumns: [tasks.workspaceId, tasks.id] }),
+    index("reminders_task").on(t.workspaceId, t.taskId, t.userId, t.id),
+  ],
+)
+
 /** A deleted one stays, without its text: answers still make sense around it. */
 export const comments = sqliteTable(
   "comments",
@@ -467,3 +514,104 @@ export const receipts = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.workspaceId, t.actorId, t.key] })],
 )
+
+/** Where the log of a workspace is sent. Its secrets follow from the instance key, so none is stored. */
+export const webhooks = sqliteTable(
+  "webhooks",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    id: text("id").notNull(),
+    url: text("url").notNull(),
+    description: text("description").notNull(),
+    /** Types of events; empty: all of them. */
+    events: text("events", { mode: "json" }).$type<string[]>().notNull(),
+    /** Null: every project that is open to the workspace. */
+    projectIds: text("project_ids", { mode: "json" }).$type<string[]>(),
+    /** Null: whatever labels a task has. */
+    labelIds: text("label_ids", { mode: "json" }).$type<string[]>(),
+    /** Which secret is the newest; the one before signs as well until `previousUntil`. */
+    generation: integer("generation").notNull(),
+    previousUntil: time("previous_until"),
+    status: text("status", { enum: ["active", "disabled"] }).notNull(),
+    /** Why it is disabled: by whom, or by which answer. */
+    disabledReason: text("disabled_reason"),
+    /** Since when no delivery has come through; null when the last one did. */
+    failingSince: time("failing_since"),
+    revision: integer("revision").notNull(),
+    createdBy: text("created_by").notNull(),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+    deletedAt: time("deleted_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.id] }),
+    index("webhooks_live").on(t.workspaceId, t.id).where(sql`deleted_at is null`),
+  ],
+)
+
+/** What is owed to a webhook: one row per event, which is the truth about it whatever queues carry. */
+export const webhookDeliveries = sqliteTable(
+  "webhook_deliveries",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    webhookId: text("webhook_id").notNull(),
+    seq: integer("seq").notNull(),
+    type: text("type").notNull(),
+    status: text("status", { enum: ["pending", "delivered", "failed"] }).notNull(),
+    attempts: integer("attempts").notNull(),
+    /** When to try next; null when that is over. */
+    nextAttemptAt: time("next_attempt_at"),
+    /** The HTTP status of the last answer; null when none came. */
+    lastStatus: integer("last_status"),
+    createdAt: time("created_at").notNull(),
+    updatedAt: time("updated_at").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.webhookId, t.seq] }),
+    foreignKey({ columns: [t.workspaceId, t.webhookId], foreignColumns: [webhooks.workspaceId, webhooks.id] }),
+    index("webhook_deliveries_due")
+      .on(t.workspaceId, t.nextAttemptAt, t.webhookId, t.seq)
+      .where(sql`next_attempt_at is not null`),
+  ],
+)
+
+/** Each try of a delivery: what was sent, what came back, and how long it took. */
+export const webhookAttempts = sqliteTable(
+  "webhook_attempts",
+  {
+    workspaceId: text("workspace_id").notNull(),
+    webhookId: text("webhook_id").notNull(),
+    seq: integer("seq").notNull(),
+    attempt: integer("attempt").notNull(),
+    at: time("at").notNull(),
+    durationMs: integer("duration_ms").notNull(),
+    /** Null when no answer came; then `error` says why. */
+    status: integer("status"),
+    error: text("error"),
+    request: text("request", { mode: "json" }).$type<Record<string, unknown>>().notNull(),
+    response: text("response", { mode: "json" }).$type<Record<string, unknown>>(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.workspaceId, t.webhookId, t.seq, t.attempt] }),
+    foreignKey({
+      columns: [t.workspaceId, t.webhookId, t.seq],
+      foreignColumns: [webhookDeliveries.workspaceId, webhookDeliveries.webhookId, webhookDeliveries.seq],
+    }),
+  ],
+)
+
+// ---- the instance ----
+
+/** What runs in the background: how far it came, and how its last run went. */
+export const jobs = sqliteTable("jobs", {
+  name: text("name").primaryKey(),
+  /** Where the next run goes on; null at the beginning. */
+  cursor: text("cursor"),
+  startedAt: time("started_at").notNull(),
+  durationMs: integer("duration_ms").notNull(),
+  /** How late it was for the oldest thing that it found to do; 0 when there was none. */
+  lagMs: integer("lag_ms").notNull(),
+  examined: integer("examined").notNull(),
+  done: integer("done").notNull(),
+  error: text("error"),
+})

@@ -7,11 +7,14 @@ export const idPrefixes = {
   commit: "cmt",
   invitation: "inv",
   label: "lbl",
+  notification: "ntf",
   project: "prj",
+  reminder: "rem",
   request: "req",
   session: "ses",
   task: "tsk",
   user: "usr",
+  webhook: "whk",
   workspace: "wsp",
 } as const
 

@@ -1,0 +1,60 @@
+import type { LaneState } from "../events/lane.ts"
+import { type ReaderName, readerNames } from "../events/reader.ts"
+import { describeError } from "../observability/log.ts"
+
+export type LaneStates = Record<ReaderName, LaneState>
+
+/** What a reader has given up: the entry's number, and why. `at` in epoch milliseconds. */
+export type Parked = { reader: ReaderName; seq: number; error: string; at: number }
+
+/** How many parked entries are kept: the newest. */
+const parkedAtMost = 1_000
+
+/** What a workspace's hub must not forget: whose it is, and how far its readers have come. */
+export class HubState {
+  readonly #sql: SqlStorage
+  #saved = ""
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql
+    sql.exec("create table if not exists hub (id integer primary key, workspace_id text not null, lanes text not null)")
+    sql.exec(`create table if not exists parked (
+      reader text not null, seq integer not null, error text not null, at integer not null, primary key (reader, seq)
+    )`)
+  }
+
+  /** Null for a hub that has never been told of anything. */
+  load(): { workspaceId: string; lanes: LaneStates } | null {
+    const [row] = this.#sql
+      .exec<{ workspace_id: string; lanes: string }>("select workspace_id, lanes from hub")
+      .toArray()
+    if (!row) return null
+    this.#saved = row.lanes
+    return { workspaceId: row.workspace_id, lanes: JSON.parse(row.lanes) as LaneStates }
+  }
+
+  /** A row is billed, so only what has changed is written. */
+  save(workspaceId: string, lanes: LaneStates): void {
+    const text = JSON.stringify(lanes)
+    if (text === this.#saved) return
+    this.#sql.exec("insert or replace into hub (id, workspace_id, lanes) values (1, ?, ?)", workspaceId, text)
+    this.#saved = text
+  }
+
+  park(reader: ReaderName, seq: number, error: unknown, at: number): void {
+    const { error: text } = describeError(error)
+    this.#sql.exec("insert or replace into parked (reader, seq, error, at) values (?, ?, ?, ?)", reader, seq, text, at)
+    this.#sql.exec(
+      "delete from parked where rowid in (select rowid from parked order by at desc, seq desc limit -1 offset ?)",
+      parkedAtMost,
+    )
+  }
+
+  /** Newest first. */
+  parked(): Parked[] {
+    return this.#sql.exec<Parked>("select reader, seq, error, at from parked order by at desc, seq desc").toArray()
+  }
+}
+
+export const lanesFrom = (seq: number): LaneStates =>
+  Object.fromEntries(readerNames.map((name) => [name, { seq, failing: null }])) as LaneStates

@@ -1,0 +1,11 @@
+import type { Bindings } from "../env.ts"
+import type { Reader, ReaderCtx } from "../events/reader.ts"
+
+/** Who reads behind a write, but for the sockets of the hub itself. */
+export const readersOf = (_env: Bindings): { inbox: Reader; webhooks: Reader } => ({
+  inbox: { name: "inbox", read: () => Promise.resolve() },
+  webhooks: { name: "webhooks", read: () => Promise.resolve() },
+})
+
+/** Queues what is owed by now. Resolves with the time at which something is owed next; null: nothing is. */
+export const sweepOwed = async (_ctx: ReaderCtx, _env: Bindings): Promise<number | null> => null

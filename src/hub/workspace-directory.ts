@@ -1,0 +1,32 @@
+import type { Landed } from "../db/db.ts"
+import { within } from "../lib/deadline.ts"
+import { second } from "../lib/time.ts"
+import type { Poke, WorkspaceHub } from "./workspace-hub.ts"
+
+/** Who reads the logs of workspaces. */
+export type WorkspaceHubs = {
+  /** Tells the hubs what was committed. What gets lost here is found by their alarms, and by the sweep. */
+  tell(landed: readonly Landed[]): Promise<void>
+}
+
+/** Larger news are told by their number alone: the hub reads them itself. */
+const largestNews = 256 * 1024
+const deadline = 20 * second
+
+export function workspaceDirectory(hubs: DurableObjectNamespace<WorkspaceHub>): WorkspaceHubs {
+  return {
+    async tell(landed) {
+      const pokes = [...Map.groupBy(landed, ({ workspaceId }) => workspaceId).values()].map(pokeOf)
+      await Promise.all(pokes.map((poke) => within(deadline, hubs.getByName(poke.workspaceId).poke(poke))))
+    },
+  }
+}
+
+/** What one request has committed to one workspace, in order. */
+function pokeOf(landed: Landed[]): Poke {
+  const { workspaceId = "", seq = 0 } = landed.at(-1) ?? {}
+  const isKnown = landed.every(({ entries }) => entries !== null)
+  const entries = landed.flatMap((each) => each.entries ?? [])
+  const isSmall = isKnown && JSON.stringify(entries).length <= largestNews
+  return { workspaceId, seq, entries: isSmall ? entries : null }
+}

@@ -1,0 +1,176 @@
+import { DurableObject } from "cloudflare:workers"
+import type { LogEntry } from "../db/commit.ts"
+import { type Db, databaseOf, openDb } from "../db/db.ts"
+import type { Database } from "../db/engine.ts"
+import { classify, isTrouble } from "../db/errors.ts"
+import { markPumped, readHead, readLog } from "../domain/log.ts"
+import type { Bindings } from "../env.ts"
+import { batchSize, Lane } from "../events/lane.ts"
+import { type Reader, type ReaderCtx, type ReaderName, readerNames } from "../events/reader.ts"
+import { DeadlineExceeded } from "../lib/deadline.ts"
+import { newId } from "../lib/ids.ts"
+import { second } from "../lib/time.ts"
+import { logFailure } from "../observability/log.ts"
+import { HubState, type LaneStates, lanesFrom, type Parked } from "./hub-state.ts"
+import { readersOf, sweepOwed } from "./readers.ts"
+
+/** What a writer tells of a workspace's log: where it ends now, and the last entries, when it knows them. */
+export type Poke = { workspaceId: string; seq: number; entries: LogEntry[] | null }
+
+/** Where a hub is, for operators. */
+export type HubStatus = { lanes: LaneStates | null; parked: Parked[] }
+
+/** How long after something was told the hub looks whether it has missed anything, and lets the database know. */
+export const settledAfter = 30 * second
+/** How long cursors may be ahead of what is stored: a crash repeats what was read in that time. */
+const savedWithin = second
+
+const isOutage = (error: unknown) => isTrouble(classify(error)) || error instanceof DeadlineExceeded
+
+/** One per workspace: the one ordered reader of its log. Its readers have a cursor each, so that none waits for another. */
+export class WorkspaceHub extends DurableObject<Bindings> {
+  readonly #state: HubState
+  #database: Database | undefined
+  #workspaceId = ""
+  #lanes: Record<ReaderName, Lane> | null = null
+  #isSaving = false
+  #owedAt: number | null = null
+
+  constructor(state: DurableObjectState, env: Bindings) {
+    super(state, env)
+    this.#state = new HubState(state.storage.sql)
+    const known = this.#state.load()
+    if (known) this.#open(known.workspaceId, known.lanes)
+  }
+
+  /** Told after a commit. Sockets are served before it resolves; the other readers go on behind it. */
+  async poke({ workspaceId, seq, entries }: Poke): Promise<void> {
+    const first = entries?.[0]?.seq
+    await this.#begin(workspaceId, first === 1 ? 0 : null)
+    await this.#readOn(seq, entries)
+  }
+
+  /** Told when something may have been missed: reads where the log ends and goes on from there. */
+  async catchUp(workspaceId: string): Promise<void> {
+    await this.#begin(workspaceId, null)
+    const { seq } = await this.#withDb((db) => readHead(db, workspaceId))
+    await this.#readOn(seq, null)
+  }
+
+  /** Told that something is owed at a time: the alarm rings no later. */
+  async owe(at: number): Promise<void> {
+    this.#owedAt = Math.min(at, this.#owedAt ?? at)
+    await this.#arm(at)
+  }
+
+  status(): HubStatus {
+    return { lanes: this.#lanes && this.#laneStates(), parked: this.#state.parked() }
+  }
+
+  // Alarms run at least once, and everything here bears being done again. A failed alarm is tried six times and then
+  // never again, so it never fails: it rings later.
+  override async alarm(): Promise<void> {
+    try {
+      await this.#settle()
+    } catch (error) {
+      logFailure(this.#workspaceId, "hub", error)
+      await this.ctx.storage.setAlarm(Date.now() + settledAfter)
+    }
+  }
+
+  async #settle(): Promise<void> {
+    if (!this.#lanes) return
+    const { seq, pumpedSeq } = await this.#withDb((db) => readHead(db, this.#workspaceId))
+    for (const lane of Object.values(this.#lanes)) lane.offer(seq, null)
+    await Promise.all(Object.values(this.#lanes).map((lane) => lane.run()))
+    this.#save()
+    const read = Math.min(...Object.values(this.#lanes).map((lane) => lane.state.seq))
+    if (read > pumpedSeq) await this.#withDb((db) => markPumped(db, this.#workspaceId, read))
+    this.#owedAt = await this.#withDb((db) => sweepOwed(this.#ctxWith(db), this.env))
+    const next = [this.#owedAt, ...Object.values(this.#lanes).map((lane) => lane.retryAt)].filter((at) => at !== null)
+    if (next.length > 0) await this.#arm(Math.max(Math.min(...next), Date.now() + second))
+  }
+
+  /** `from`: how far the log has been read before; null when the database must tell. */
+  async #begin(workspaceId: string, from: number | null): Promise<void> {
+    if (this.#lanes) return
+    const seq = from ?? (await this.#withDb((db) => readHead(db, workspaceId))).pumpedSeq
+    // Another one may have begun while the database was asked.
+    if (!this.#lanes) this.#open(workspaceId, lanesFrom(seq))
+  }
+
+  #open(workspaceId: string, states: LaneStates): void {
+    this.#workspaceId = workspaceId
+    const { inbox, webhooks } = readersOf(this.env)
+    const realtime: Reader = { name: "realtime", read: () => Promise.resolve() }
+    this.#lanes = Object.fromEntries(
+      [realtime, inbox, webhooks].map((reader) => [reader.name, this.#laneOf(reader, states[reader.name])]),
+    ) as Record<ReaderName, Lane>
+  }
+
+  #laneOf(reader: Reader, state: LaneStates[ReaderName]): Lane {
+    return new Lane({
+      state,
+      read: (entries) => this.#withDb((db) => reader.read(this.#ctxWith(db), entries)),
+      fetch: (after) => this.#withDb((db) => readLog(db, this.#workspaceId, { after, limit: batchSize })),
+      park: (seq, error) => {
+        logFailure(this.#workspaceId, `${reader.name} parked ${seq}`, error)
+        this.#state.park(reader.name, seq, error, Date.now())
+      },
+      isOutage,
+      now: Date.now,
+    })
+  }
+
+  async #readOn(seq: number, entries: LogEntry[] | null): Promise<void> {
+    if (!this.#lanes) return
+    const { realtime, inbox, webhooks } = this.#lanes
+    for (const lane of [realtime, inbox, webhooks]) lane.offer(seq, entries)
+    // What is sent after a write waits until that is on disk, so sockets come before the alarm is set.
+    const sent = realtime.run()
+    await this.#arm(Date.now() + settledAfter)
+    await sent
+    this.ctx.waitUntil(Promise.all([inbox.run(), webhooks.run()]).then(() => this.#resume()))
+  }
+
+  /** Cursors are kept within the second, and whoever has failed is tried again. */
+  async #resume(): Promise<void> {
+    if (!this.#isSaving) {
+      this.#isSaving = true
+      // The timer keeps the object from hibernating before the cursors are stored.
+      setTimeout(() => this.#save(), savedWithin)
+    }
+    const retries = Object.values(this.#lanes ?? {}).flatMap((lane) => lane.retryAt ?? [])
+    if (retries.length > 0) await this.#arm(Math.min(...retries))
+  }
+
+  #save(): void {
+    this.#isSaving = false
+    if (this.#lanes) this.#state.save(this.#workspaceId, this.#laneStates())
+  }
+
+  #laneStates(): LaneStates {
+    return Object.fromEntries(readerNames.map((name) => [name, this.#lanes?.[name].state])) as LaneStates
+  }
+
+  /** The one owner of the one alarm. Only an earlier time moves it: a move is billed, and ringing early harms nothing. */
+  async #arm(at: number): Promise<void> {
+    const set = await this.ctx.storage.getAlarm()
+    if (set === null || at < set) await this.ctx.storage.setAlarm(at)
+  }
+
+  #ctxWith(db: Db): ReaderCtx {
+    return { db, workspaceId: this.#workspaceId, now: Date.now, newId }
+  }
+
+  /** A database for one piece of work: the primary, which has whatever was told. */
+  async #withDb<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    this.#database ??= await databaseOf(this.env)
+    const db = openDb(this.#database.connect())
+    try {
+      return await work(db)
+    } finally {
+      await db.close()
+    }
+  }
+}
