@@ -30,6 +30,8 @@ import { invitationRoutes } from "./routes/invitations.ts"
 import { labelRoutes } from "./routes/labels.ts"
 import { meRoutes } from "./routes/me.ts"
 import { projectRoutes } from "./routes/projects.ts"
+import { realtimeRoutes, ticketRoutes } from "./routes/realtime.ts"
+import { syncRoutes } from "./routes/sync.ts"
 import { systemRoutes } from "./routes/system.ts"
 import { taskRelationRoutes } from "./routes/task-relations.ts"
 import { taskRoutes } from "./routes/tasks.ts"
@@ -60,6 +62,8 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", authRoutes)
   app.route("/api/v1", accountRoutes)
 
+  app.route("/api/v1", realtimeRoutes)
+
   app.use("/api/v1/*", admitCaller())
   app.use("/api/v1/*", replay())
   app.use("/api/v1/*", freshReads())
@@ -75,6 +79,8 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", commentRoutes)
   app.route("/api/v1", eventRoutes)
   app.route("/api/v1", activityRoutes)
+  app.route("/api/v1", ticketRoutes)
+  app.route("/api/v1", syncRoutes)
 
   return app
 }

@@ -7,6 +7,7 @@ import { unstable_readConfig } from "wrangler"
 const order = [
   ["lib"],
   ["contracts"],
+  ["client"],
   ["db", "cache", "limits", "storage", "observability"],
   ["domain"],
   ["events", "mail"],

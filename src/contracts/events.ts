@@ -6,7 +6,9 @@ const fields = z.record(z.string(), z.unknown()).nullable()
 export const Event = z
   .object({
     seq: z.int().meta({ description: "Its number in the workspace's log. Those that you may not see are left out" }),
-    type: z.string().meta({ description: "task.created, project.deleted, …" }),
+    type: z.string().meta({
+      description: "task.created, project.deleted, …; task.hidden and project.hidden for what you see no more",
+    }),
     subjectId: z.string(),
     subjectKey: z.string().nullable(),
     revision: z.int(),
@@ -16,6 +18,13 @@ export const Event = z
     projectId: id("project").nullable(),
     previousProjectId: id("project").nullable(),
     data: z.object({ before: fields, after: fields }).meta({ description: "The changed fields" }),
+    resync: z
+      .object({ reason: z.enum(["gained", "lost", "role"]), projectId: id("project").nullable() })
+      .optional()
+      .meta({
+        description:
+          "You see more or less than before: read that project, or everything when it is null, from /sync again; of what was lost, forget it",
+      }),
     at: Time,
   })
   .meta({ id: "Event" })

@@ -2,36 +2,18 @@ import { and, eq, getTableColumns, type SQL, sql } from "drizzle-orm"
 import type { ActivityQueryInput, ActivityView } from "../contracts/activity.ts"
 import type { EventView } from "../contracts/events.ts"
 import { idPattern } from "../lib/ids.ts"
-import { andVisible, sees } from "./access.ts"
-import { activityView, eventView, relating } from "./activity-views.ts"
+import { andVisible } from "./access.ts"
+import { activityView, eventView, ofActor, ofEverybody, ofManagers, relating } from "./activity-views.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
-import type { EventType } from "./events.ts"
 import { cutPage, type Direction, examinedRows, formatCursor, orderBy, parseCursor } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { mustNameTask } from "./task-lookup.ts"
 
-/** What concerns only those who manage the workspace's people: addresses, and who holds keys. */
-const ofManagers: EventType[] = [
-  "invitation.created",
-  "invitation.resent",
-  "invitation.accepted",
-  "invitation.revoked",
-  "api_key.created",
-  "api_key.updated",
-  "api_key.revoked",
-]
-
-/** What concerns only the one who did it: what they follow, and what they keep at hand. */
-const ofActor: EventType[] = [
-  "member.followed",
-  "member.unfollowed",
-  "member.favourite_added",
-  "member.favourite_removed",
-]
-
 // An entry, the project it was in, and who is named there.
 const readsPerEntry = 5
+// And where it was before, or what it says.
+const readsPerTold = 7
 
 /**
  * The log after `after`, oldest first, as far as the actor may see it. `next` is the last number examined: a page may be
@@ -47,12 +29,14 @@ export async function listEvents(
     key: bySeq,
     direction: "asc",
     limit,
-    residual: seen(ctx),
+    residual: told(ctx),
+    reads: readsPerTold,
   } as const
-  const [rows] = await ctx.db.read(selectEntries(ctx, entries, {}))
+  const isSeen = sql<number | null>`(case when ${seen(ctx, eventColumns(ctx))} then 1 end)`
+  const [rows] = await ctx.db.read(selectEntries(ctx, entries, { isSeen: isSeen.as("is_seen") }))
   const cut = cutPage(rows.map(placed), limit, "asc")
   const last = cut.next?.k ?? cut.rows.at(-1)?.k ?? after
-  return { data: cut.rows.map(eventView), next: Number(last) }
+  return { data: cut.rows.flatMap((row) => eventView(row, ctx.actor) ?? []), next: Number(last) }
 }
 
 type Entries = {
@@ -63,6 +47,8 @@ type Entries = {
   direction: Direction
   limit: number
   residual: SQL | null
+  /** How many index entries a row of the window may cost. */
+  reads?: number
 }
 
 // The number of an entry in the log, which is its id.
@@ -71,7 +57,7 @@ const bySeq = sql`e.seq`
 /** The entries of a page, with what the actor must see to be told all of them. */
 function selectEntries<Extra extends Record<string, SQL.Aliased>>(
   ctx: Ctx,
-  { within, key, direction, limit, residual }: Entries,
+  { within, key, direction, limit, residual, reads = readsPerEntry }: Entries,
   extra: Extra,
 ) {
   const { db, workspaceId } = ctx
@@ -85,7 +71,7 @@ function selectEntries<Extra extends Record<string, SQL.Aliased>>(
     isById: key === bySeq,
     direction,
     limit,
-    window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / readsPerEntry)),
+    window: Math.max(limit + 1, Math.floor((examinedRows - 2 * limit) / reads)),
   })
   const { workspaceId: _workspace, commitId: _commit, ...columns } = getTableColumns(events)
   const seenProject = (id: SQL) =>
@@ -94,7 +80,7 @@ function selectEntries<Extra extends Record<string, SQL.Aliased>>(
   const otherId = sql`coalesce(${db.jsonAt(events.data, ["after", "otherId"])}, ${db.jsonAt(events.data, ["before", "otherId"])})`
   const otherProject = sql`(select t.project_id from ${tasks} t where t.workspace_id = ${workspaceId} and t.id = ${otherId})`
   const other = sql<number | null>`(case when ${events.type} in (${sql.join(
-    relating.map((type) => sql`${type}`),
+    [...relating].map((type) => sql`${type}`),
     sql`, `,
   )}) then (${seenProject(otherProject)}) end)`
   return db.sql
@@ -113,23 +99,48 @@ function selectEntries<Extra extends Record<string, SQL.Aliased>>(
 /** A row as lists cut them: its key alone says where it stands. */
 const placed = <Found extends { k: number }>(row: Found) => ({ ...row, k: Number(row.k), id: "" })
 
+/** Columns of an entry, under whatever name a statement has them. */
+type EntryColumns = Record<"type" | "actorId" | "subjectId" | "projectId", SQL>
+
+const scanned: EntryColumns = {
+  type: sql`entry.type`,
+  actorId: sql`entry.actor_id`,
+  subjectId: sql`entry.subject_id`,
+  projectId: sql`entry.project_id`,
+}
+
+function eventColumns({ db: { tables } }: Ctx): EntryColumns {
+  const { type, actorId, subjectId, projectId } = tables.events
+  return { type: sql`${type}`, actorId: sql`${actorId}`, subjectId: sql`${subjectId}`, projectId: sql`${projectId}` }
+}
+
 /** Which entries the actor may see. */
-function seen(ctx: Ctx): SQL {
-  const { db, workspaceId, actor } = ctx
-  const { projects } = db.tables
-  const condition = sees(ctx, { id: sql`p.id`, visibility: sql`p.visibility` })
-  const isTold = sql`(entry.actor_id = ${actor.userId} or not ${db.oneOf(sql`entry.type`, ofActor)})`
+function seen(ctx: Ctx, { type, actorId, subjectId, projectId }: EntryColumns = scanned): SQL {
+  const { db, actor } = ctx
+  const isTold = sql`(${actorId} = ${actor.userId} or not ${db.oneOf(type, [...ofActor])})`
   // An owner sees every project.
-  if (!condition) return isTold
+  if (actor.role === "owner") return isTold
   // Where it is now decides: what was moved out of sight is out of sight, with all that it was.
-  const ofProject = sql`(select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = entry.project_id and ${condition}) is not null`
   const ofWorkspace = {
-    owner: sql`true`,
     admin: sql`true`,
-    member: sql`(entry.actor_id = ${actor.userId} or not ${db.oneOf(sql`entry.type`, ofManagers)})`,
-    guest: sql`entry.subject_id = ${actor.userId}`,
+    member: sql`(${actorId} = ${actor.userId} or not ${db.oneOf(type, [...ofManagers])})`,
+    guest: sql`(${subjectId} = ${actor.userId} or ${db.oneOf(type, [...ofEverybody])})`,
   }[actor.role]
-  return sql`(case when entry.project_id is null then ${isTold} and ${ofWorkspace} else ${ofProject} end)`
+  return sql`(case when ${projectId} is null then ${isTold} and ${ofWorkspace} else ${isProjectSeen(ctx, projectId)} end)`
+}
+
+const isProjectSeen = (ctx: Ctx, id: SQL) =>
+  sql`(select 1 from ${ctx.db.tables.projects} p where p.workspace_id = ${ctx.workspaceId} and p.id = ${id} ${andVisible(ctx)}) is not null`
+
+/** Which entries the actor is told: those they see, and those by which something went out of their sight. */
+function told(ctx: Ctx): SQL {
+  const { db, workspaceId, actor } = ctx
+  if (actor.role === "owner") return seen(ctx)
+  const { events } = db.tables
+  const data = (part: "before" | "after", field: string) =>
+    sql`(select ${db.jsonAt(sql`v.data`, [part, field])} from ${events} v where v.workspace_id = ${workspaceId} and v.seq = entry.id)`
+  const isClosed = actor.role === "guest" ? sql`false` : sql`${data("after", "visibility")} = 'private'`
+  return sql`(${seen(ctx)} or case entry.type when 'task.moved' then ${isProjectSeen(ctx, sql`entry.previous_project_id`)} when 'project.member_removed' then ${data("before", "userId")} = ${actor.userId} when 'project.updated' then ${isClosed} else false end)`
 }
 
 // ---- feeds, newest first ----

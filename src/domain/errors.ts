@@ -11,6 +11,7 @@ export type ErrorCode =
   | "precondition_failed"
   | "too_large"
   | "unsupported_media_type"
+  | "upgrade_required"
   | "rate_limited"
   | "unavailable"
 

@@ -40,6 +40,10 @@ export const rolesThatMay = (permission: Permission): readonly Role[] => permiss
 /** The level in a project that a permission takes; null for what is done in no project. */
 export const levelFor = (permission: Permission): Level | null => permissions[permission].level
 
+/** Whether `permit` would let it pass. */
+export const isPermitted = ({ role, apiKey }: Actor, permission: Permission): boolean =>
+  rolesThatMay(permission).includes(role) && (apiKey?.scopes.includes(permission) ?? true)
+
 /** The first line of every verb. Throws `forbidden`. */
 export function permit({ actor: { role, apiKey } }: Pick<Ctx, "actor">, permission: Permission): void {
   if (!rolesThatMay(permission).includes(role)) throw forbidden(permission)

@@ -15,8 +15,8 @@ type Options = {
   state: LaneState
   /** Hands entries to the reader. Throws what the reader throws. */
   read: (entries: readonly LogEntry[]) => Promise<void>
-  /** The entries after a number, oldest first, at most `batchSize`. */
-  fetch: (after: number) => Promise<LogEntry[]>
+  /** The entries after a number, oldest first, at most `limit`. */
+  fetch: (after: number, limit: number) => Promise<LogEntry[]>
   /** Told of an entry that was given up. */
   park: (seq: number, error: unknown) => void
   /** Whether it is not the entry that is at fault, but what the reader works with. */
@@ -73,7 +73,9 @@ export class Lane {
     const { now, fetch } = this.#options
     while (this.isBehind && (this.state.failing?.retryAt ?? 0) <= now()) {
       try {
-        const entries = this.#told.length > 0 ? this.#told : await fetch(this.state.seq)
+        // One that cannot even be read must not take its neighbours with it.
+        const limit = this.state.failing ? 1 : batchSize
+        const entries = this.#told.length > 0 ? this.#told : await fetch(this.state.seq, limit)
         this.#told = []
         // The log ends before what was told, as after a restore of the database: there is nothing to wait for.
         if (entries.length === 0) this.#head = this.state.seq

@@ -22,6 +22,7 @@ export const problems = {
   too_large: { status: 413, title: "Body too large" },
   unsupported_media_type: { status: 415, title: "Unsupported media type" },
   invalid_input: { status: 422, title: "Invalid input" },
+  upgrade_required: { status: 426, title: "WebSocket only" },
   rate_limited: { status: 429, title: "Too many requests" },
   unavailable: { status: 503, title: "Temporarily unavailable" },
 } as const satisfies Record<ErrorCode, { status: ContentfulStatusCode; title: string }>

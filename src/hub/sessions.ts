@@ -42,10 +42,13 @@ export function judge(
 /** The sessions of one user, in their Durable Object. Owns the table `sessions`, which is made with the first one. */
 export class SessionTable {
   readonly #sql: SqlStorage
+  readonly #onLeft: (workspaceId: string, sessionId: string) => void
   #isMade: boolean
 
-  constructor(sql: SqlStorage) {
+  /** `onLeft` is told of every session that ends, or goes to another workspace. */
+  constructor(sql: SqlStorage, onLeft: (workspaceId: string, sessionId: string) => void) {
     this.#sql = sql
+    this.#onLeft = onLeft
     this.#isMade = sql.exec("select 1 from sqlite_master where name = 'sessions'").toArray().length > 0
   }
 
@@ -91,6 +94,7 @@ export class SessionTable {
   /** Null for a session that has ended. The token of before counts as used. */
   async move(sessionId: string, workspaceId: string, now: number): Promise<Link | null> {
     const row = this.#find(sessionId, now)
+    if (row && row.workspace_id !== workspaceId) this.#onLeft(row.workspace_id, sessionId)
     return row && this.#advance(row, workspaceId, now)
   }
 
@@ -110,15 +114,22 @@ export class SessionTable {
   /** Whether there was such a session. */
   end(sessionId: string): boolean {
     if (!this.#isMade) return false
-    return this.#sql.exec("delete from sessions where id = ? returning id", sessionId).toArray().length > 0
+    return this.#end("delete from sessions where id = ? returning id, workspace_id", sessionId) > 0
   }
 
   /** Ends every session but the one that is kept, if one is; and those that are about to be opened. */
   endAll(kept: string | null, now: number): void {
     if (!this.#isMade) return
-    this.#sql.exec("delete from sessions where id is not ?", kept)
+    this.#end("delete from sessions where id is not ? returning id, workspace_id", kept)
     this.#sql.exec("create table if not exists ending (id integer primary key, at integer not null)")
     this.#sql.exec("insert or replace into ending (id, at) values (1, ?)", now)
+  }
+
+  /** How many it was. */
+  #end(statement: string, ...values: (string | null)[]): number {
+    const ended = this.#sql.exec<Pick<Row, "id" | "workspace_id">>(statement, ...values).toArray()
+    for (const { id, workspace_id } of ended) this.#onLeft(workspace_id, id)
+    return ended.length
   }
 
   #endedAt(): number {

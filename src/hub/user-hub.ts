@@ -1,14 +1,18 @@
 import { DurableObject } from "cloudflare:workers"
 import type { NewSession, SessionInfo } from "../domain/sessions.ts"
+import type { Bindings } from "../env.ts"
+import { logFailure } from "../observability/log.ts"
 import { type Link, SessionTable } from "./sessions.ts"
 
 /** One per user: their sessions. It stores nothing before the user's first sign-in. */
-export class UserHub extends DurableObject {
+export class UserHub extends DurableObject<Bindings> {
   readonly #sessions: SessionTable
 
-  constructor(state: DurableObjectState, env: Cloudflare.Env) {
+  constructor(state: DurableObjectState, env: Bindings) {
     super(state, env)
-    this.#sessions = new SessionTable(state.storage.sql)
+    this.#sessions = new SessionTable(state.storage.sql, (workspaceId, sessionId) =>
+      state.waitUntil(this.#endSockets(workspaceId, sessionId)),
+    )
   }
 
   async openSession(session: NewSession, now: number): Promise<Link | null> {
@@ -44,6 +48,17 @@ export class UserHub extends DurableObject {
   override async alarm(): Promise<void> {
     this.#sessions.forgetExpired(Date.now())
     await this.#arm()
+  }
+
+  /** What was opened with a session ends with it; where that cannot be told, when its own time is over. */
+  async #endSockets(workspaceId: string, sessionId: string): Promise<void> {
+    const userId = this.ctx.id.name
+    if (userId === undefined) return
+    try {
+      await this.env.WORKSPACE_HUB.getByName(workspaceId).endSession(userId, sessionId)
+    } catch (error) {
+      logFailure(userId, "end sockets", error)
+    }
   }
 
   /** The one owner of the one alarm: it rings when something next expires. Billed as a row, so set only when it moves. */

@@ -1,12 +1,16 @@
 import type { Landed } from "../db/db.ts"
 import { within } from "../lib/deadline.ts"
 import { second } from "../lib/time.ts"
+import type { Admission } from "./realtime.ts"
+import { admissionHeader } from "./realtime.ts"
 import type { Poke, WorkspaceHub } from "./workspace-hub.ts"
 
 /** Who reads the logs of workspaces. */
 export type WorkspaceHubs = {
   /** Tells the hubs what was committed. What gets lost here is found by their alarms, and by the sweep. */
   tell(landed: readonly Landed[]): Promise<void>
+  /** The answer to a request for a socket: 101 with it, 409 for a ticket that was used, 429 for too many sockets. */
+  open(admission: Admission): Promise<Response>
 }
 
 /** Larger news are told by their number alone: the hub reads them itself. */
@@ -18,6 +22,10 @@ export function workspaceDirectory(hubs: DurableObjectNamespace<WorkspaceHub>): 
     async tell(landed) {
       const pokes = [...Map.groupBy(landed, ({ workspaceId }) => workspaceId).values()].map(pokeOf)
       await Promise.all(pokes.map((poke) => within(deadline, hubs.getByName(poke.workspaceId).poke(poke))))
+    },
+    open(admission) {
+      const headers = { upgrade: "websocket", [admissionHeader]: JSON.stringify(admission) }
+      return within(deadline, hubs.getByName(admission.workspaceId).fetch("https://hub/", { headers }))
     },
   }
 }

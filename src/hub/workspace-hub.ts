@@ -5,7 +5,7 @@ import type { Database } from "../db/engine.ts"
 import { classify, isTrouble } from "../db/errors.ts"
 import { markPumped, readHead, readLog } from "../domain/log.ts"
 import type { Bindings } from "../env.ts"
-import { batchSize, Lane } from "../events/lane.ts"
+import { Lane } from "../events/lane.ts"
 import { type Reader, type ReaderCtx, type ReaderName, readerNames } from "../events/reader.ts"
 import { DeadlineExceeded } from "../lib/deadline.ts"
 import { newId } from "../lib/ids.ts"
@@ -13,6 +13,9 @@ import { second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { HubState, type LaneStates, lanesFrom, type Parked } from "./hub-state.ts"
 import { readersOf, sweepOwed } from "./readers.ts"
+import { type Admission, admissionHeader, Realtime } from "./realtime.ts"
+import type { NewSeat } from "./seat.ts"
+import { Tickets } from "./tickets.ts"
 
 /** What a writer tells of a workspace's log: where it ends now, and the last entries, when it knows them. */
 export type Poke = { workspaceId: string; seq: number; entries: LogEntry[] | null }
@@ -30,6 +33,8 @@ const isOutage = (error: unknown) => isTrouble(classify(error)) || error instanc
 /** One per workspace: the one ordered reader of its log. Its readers have a cursor each, so that none waits for another. */
 export class WorkspaceHub extends DurableObject<Bindings> {
   readonly #state: HubState
+  readonly #tickets: Tickets
+  readonly #realtime: Realtime
   #database: Database | undefined
   #workspaceId = ""
   #lanes: Record<ReaderName, Lane> | null = null
@@ -39,6 +44,13 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env)
     this.#state = new HubState(state.storage.sql)
+    this.#tickets = new Tickets(state.storage.sql)
+    this.#realtime = new Realtime({
+      state,
+      withDb: (work) => this.#withDb(work),
+      workspaceId: () => this.#workspaceId,
+      cursor: () => this.#lanes?.realtime.state.seq ?? 0,
+    })
     const known = this.#state.load()
     if (known) this.#open(known.workspaceId, known.lanes)
   }
@@ -61,6 +73,55 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   async owe(at: number): Promise<void> {
     this.#owedAt = Math.min(at, this.#owedAt ?? at)
     await this.#arm(at)
+  }
+
+  /**
+   * Opens a socket for whoever the gateway has let in, as the header says that only it can set. 409 for a ticket that
+   * was used, 429 for somebody who has too many sockets.
+   */
+  override async fetch(request: Request): Promise<Response> {
+    const { workspaceId, since, nonce, seat } = JSON.parse(request.headers.get(admissionHeader) ?? "") as Admission
+    if (nonce && !this.#tickets.use(nonce, Date.now())) return new Response(null, { status: 409 })
+    if (this.#realtime.sockets.isFull(seat.userId)) return new Response(null, { status: 429 })
+    await this.catchUp(workspaceId)
+    const { 0: client, 1: server } = new WebSocketPair()
+    this.#realtime.sockets.accept(server, seat)
+    this.ctx.waitUntil(this.#welcome(server, seat, since))
+    return new Response(null, { status: 101, webSocket: client })
+  }
+
+  override async webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): Promise<void> {
+    try {
+      await this.#realtime.hear(socket, text, Date.now())
+    } catch (error) {
+      logFailure(this.#workspaceId, "socket", error)
+    }
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#realtime.left(socket)
+    // The other side waits for the answer to its goodbye.
+    socket.close()
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#realtime.left(socket)
+  }
+
+  /** Ends the sockets that were opened with a session of this user; with all of them for null. */
+  endSession(userId: string, sessionId: string | null): void {
+    this.#realtime.sockets.endOf((seat) => seat.userId === userId && (sessionId ?? seat.sessionId) === seat.sessionId)
+  }
+
+  /** A socket that could not be told what it missed is of no use: its client comes again. */
+  async #welcome(socket: WebSocket, seat: NewSeat, since: number | null): Promise<void> {
+    try {
+      await this.#realtime.welcome(socket, seat, since)
+    } catch (error) {
+      logFailure(this.#workspaceId, "welcome", error)
+      this.#realtime.left(socket)
+      socket.close(1011, "try again")
+    }
   }
 
   status(): HubStatus {
@@ -102,9 +163,8 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   #open(workspaceId: string, states: LaneStates): void {
     this.#workspaceId = workspaceId
     const { inbox, webhooks } = readersOf(this.env)
-    const realtime: Reader = { name: "realtime", read: () => Promise.resolve() }
     this.#lanes = Object.fromEntries(
-      [realtime, inbox, webhooks].map((reader) => [reader.name, this.#laneOf(reader, states[reader.name])]),
+      [this.#realtime, inbox, webhooks].map((reader) => [reader.name, this.#laneOf(reader, states[reader.name])]),
     ) as Record<ReaderName, Lane>
   }
 
@@ -112,7 +172,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     return new Lane({
       state,
       read: (entries) => this.#withDb((db) => reader.read(this.#ctxWith(db), entries)),
-      fetch: (after) => this.#withDb((db) => readLog(db, this.#workspaceId, { after, limit: batchSize })),
+      fetch: (after, limit) => this.#withDb((db) => readLog(db, this.#workspaceId, { after, limit })),
       park: (seq, error) => {
         logFailure(this.#workspaceId, `${reader.name} parked ${seq}`, error)
         this.#state.park(reader.name, seq, error, Date.now())

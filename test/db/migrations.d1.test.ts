@@ -130,7 +130,7 @@ describe("the newest schema", () => {
 
   const inCode = Object.values(schema).filter((table) => is(table, SQLiteTable))
   // Who exists, whatever workspaces they have; everything else belongs to one workspace.
-  const directory = ["identities", "invitees", "memberships", "user_events", "users", "workspaces"]
+  const directory = ["identities", "invitees", "jobs", "memberships", "user_events", "users", "workspaces"]
 
   it("never deletes children by cascade", async () => {
     const statements = migrations.flatMap(({ queries }) => queries)

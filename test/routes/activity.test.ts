@@ -279,7 +279,7 @@ describe("what a feed and the log tell", () => {
     "a private project that names them": ["owner", "admin", "member", "guest"],
     "an invitation": ["owner", "admin"],
     "somebody else's API key": ["owner", "admin"],
-    "a label": ["owner", "admin", "member"],
+    "a label": ["owner", "admin", "member", "guest"],
   }
   for (const role of ["owner", "admin", "member", "guest"] as const) {
     for (const [what, roles] of Object.entries(matrix)) {

@@ -158,6 +158,23 @@ const rules: Record<string, Rule> = {
   },
   "GET /events": { scopes: ["event:read"], roles: everybody, send: ({ caller }) => caller.get(`${api}/events`) },
   "GET /activity": { scopes: ["event:read"], roles: everybody, send: ({ caller }) => caller.get(`${api}/activity`) },
+  "GET /sync": {
+    scopes: ["event:read", "project:read", "label:read", "task:read"],
+    roles: everybody,
+    send: ({ caller }) => caller.get(`${api}/sync`),
+  },
+  "POST /realtime/tickets": {
+    scopes: ["event:read"],
+    roles: everybody,
+    send: ({ caller }) => caller.post(`${api}/realtime/tickets`),
+  },
+  "GET /realtime": {
+    scopes: ["event:read"],
+    roles: everybody,
+    // Whoever may have a socket is asked to ask for one.
+    status: 426,
+    send: ({ caller }) => caller.get(`${api}/realtime`),
+  },
 
   // ---- invitations ----
   "GET /invitations": {

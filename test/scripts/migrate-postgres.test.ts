@@ -136,7 +136,7 @@ describe.skipIf(isMissing)("migrating a Postgres with rows", () => {
 
 describe.skipIf(isMissing)("the newest schema of Postgres", () => {
   const inCode = Object.values(schema).filter((table) => is(table, PgTable))
-  const directory = ["identities", "invitees", "memberships", "user_events", "users", "workspaces"]
+  const directory = ["identities", "invitees", "jobs", "memberships", "user_events", "users", "workspaces"]
   const tenant = inCode.map((table): string => getTableName(table)).filter((name) => !directory.includes(name))
   let database: Database
 

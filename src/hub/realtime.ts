@@ -1,0 +1,131 @@
+import { ClientMessage, type closeCodes } from "../contracts/realtime.ts"
+import type { LogEntry } from "../db/commit.ts"
+import type { Db } from "../db/db.ts"
+import { readLog } from "../domain/log.ts"
+import { findProjectsOfTasks, seesProject } from "../domain/sight.ts"
+import { batchSize } from "../events/lane.ts"
+import type { Reader, ReaderCtx } from "../events/reader.ts"
+import { rfc3339 } from "../lib/time.ts"
+import { Audience } from "./audience.ts"
+import type { NewSeat } from "./seat.ts"
+import { Sockets } from "./sockets.ts"
+
+/** Whom the gateway lets in. `nonce`: of the ticket that they came with, which is good for one socket. */
+export type Admission = { workspaceId: string; since: number | null; nonce: string | null; seat: NewSeat }
+export const admissionHeader = "edgewise-admission"
+
+/** How much that was missed is told over a socket; beyond that the client reads it over HTTP. */
+export const toldAtMost = 1_000
+
+/** The longest message that a client has reason to send. */
+const longestMessage = 1_024
+
+type Options = {
+  state: DurableObjectState
+  withDb: <T>(work: (db: Db) => Promise<T>) => Promise<T>
+  workspaceId: () => string
+  /** How far the hub says that this reader has come. */
+  cursor: () => number
+}
+
+/** The reader of the log whose readers are people: it tells the sockets of a workspace, in order. */
+export class Realtime implements Reader {
+  readonly name = "realtime"
+  readonly sockets: Sockets
+  readonly #audience = new Audience()
+  #told = 0
+  readonly #options: Options
+
+  constructor(options: Options) {
+    this.#options = options
+    this.sockets = new Sockets(options.state)
+  }
+
+  /** All that may fail comes first, so that no socket is told of a part and then again of the whole. */
+  async read({ db, workspaceId }: ReaderCtx, entries: readonly LogEntry[]): Promise<void> {
+    if (this.sockets.size > 0) {
+      const sight = await this.#audience.sightFor(db, workspaceId, { entries, userIds: this.sockets.userIds() })
+      this.sockets.tell(entries, sight)
+    }
+    this.#told = entries.at(-1)?.seq ?? this.#told
+  }
+
+  /** How far live sockets have been told: in the same moment, and not once the hub has heard of it. */
+  #cursor(): number {
+    return Math.max(this.#told, this.#options.cursor())
+  }
+
+  /**
+   * Tells a new socket what came after `since`, and then makes it live. What it missed is read as far as live sockets
+   * have been told and no further: beyond that, who sees what is not known yet.
+   */
+  async welcome(socket: WebSocket, { userId }: NewSeat, since: number | null): Promise<void> {
+    const { withDb, workspaceId } = this.#options
+    let told = since ?? this.#cursor()
+    if (told < this.#cursor() - toldAtMost || told > this.#cursor()) {
+      this.sockets.send(socket, {
+        type: "resync",
+        seq: this.#cursor(),
+        subject: { id: null, kind: "workspace" },
+        data: { reason: "behind" },
+        at: rfc3339(Date.now()),
+      })
+      told = this.#cursor()
+    }
+    while (told < this.#cursor() && this.sockets.seatAt(socket)) {
+      const limit = Math.min(batchSize, this.#cursor() - told)
+      const after = told
+      const entries = await withDb((db) => readLog(db, workspaceId(), { after, limit }))
+      const sight = await withDb((db) => this.#audience.sightFor(db, workspaceId(), { entries, userIds: [userId] }))
+      this.sockets.tellMissed(socket, entries, sight)
+      const last = entries.at(-1)?.seq
+      // The log is shorter than it was: there is nothing between.
+      told = last ?? this.#cursor()
+    }
+    this.sockets.send(socket, { type: "ready", seq: told, at: rfc3339(Date.now()) })
+    this.sockets.goLive(socket, told)
+  }
+
+  /** Answers a message with what it asked for, or ends the socket that sent what is none. */
+  async hear(socket: WebSocket, text: string | ArrayBuffer, now: number): Promise<void> {
+    const refuse = (why: keyof typeof closeCodes) => this.sockets.end(socket, why)
+    const message = parseMessage(text)
+    if (!message) return refuse("malformed")
+    if (message.type === "ack") return this.sockets.received(socket, message.received)
+    if (!this.sockets.mayAsk(socket, now)) return refuse("flood")
+    if (message.taskId === null) return this.sockets.look(socket, null)
+    await this.#look(socket, message.taskId)
+  }
+
+  left(socket: WebSocket): void {
+    const seat = this.sockets.forget(socket)
+    if (!seat) return
+    if (seat.looksAt) this.sockets.tellLookers(seat.looksAt.taskId)
+    if (!this.sockets.userIds().includes(seat.userId)) this.#audience.forgetPerson(seat.userId)
+  }
+
+  /** Who does not see a task looks at nothing, and is told nothing. */
+  async #look(socket: WebSocket, taskId: string): Promise<void> {
+    const { withDb, workspaceId } = this.#options
+    const userId = this.sockets.seatAt(socket)?.userId
+    if (userId === undefined) return
+    const [projectId, sight] = await withDb(async (db) => {
+      const project = (await findProjectsOfTasks(db, workspaceId(), [taskId])).get(taskId)
+      const projectIds = project ? [project] : []
+      const question = { entries: [], userIds: [userId], projectIds }
+      return [project, await this.#audience.sightFor(db, workspaceId(), question)] as const
+    })
+    const role = sight.roles.get(userId)
+    const isSeen = projectId && role && seesProject({ userId, role }, sight.projects.get(projectId))
+    this.sockets.look(socket, isSeen ? { taskId, projectId } : null)
+  }
+}
+
+function parseMessage(text: string | ArrayBuffer) {
+  if (typeof text !== "string" || text.length > longestMessage) return null
+  try {
+    return ClientMessage.safeParse(JSON.parse(text)).data ?? null
+  } catch {
+    return null
+  }
+}

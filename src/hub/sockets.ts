@@ -1,0 +1,230 @@
+import type { EventView } from "../contracts/events.ts"
+import { closeCodes, eventMessage, resyncMessage, type ServerMessageView } from "../contracts/realtime.ts"
+import type { LogEntry } from "../db/commit.ts"
+import { seesProject, type Viewer, viewFor } from "../domain/sight.ts"
+import { rfc3339 } from "../lib/time.ts"
+import type { FullSight } from "./audience.ts"
+import { countReceived, countSent, isSlow, type NewSeat, Pace, type Seat, seatOf } from "./seat.ts"
+
+/** How many sockets one person, and one workspace, may have. The platform's own bound is 32,768. */
+export const socketsPerPerson = 20
+export const socketsAtMost = 30_000
+
+/** The sockets of a workspace: who sits behind each, and what they are told. The runtime keeps them through hibernation. */
+export class Sockets {
+  readonly #state: DurableObjectState
+  readonly #seats = new Map<WebSocket, Seat>()
+  readonly #paces = new Map<WebSocket, Pace>()
+
+  constructor(state: DurableObjectState) {
+    this.#state = state
+    for (const socket of state.getWebSockets()) {
+      const seat = socket.deserializeAttachment() as Seat | null
+      if (seat) this.#seats.set(socket, seat)
+    }
+    // Answered without waking the object, so that clients can tell a dead connection from a quiet one.
+    state.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"))
+  }
+
+  get size(): number {
+    return this.#seats.size
+  }
+
+  userIds(): string[] {
+    return [...new Set([...this.#seats.values()].map(({ userId }) => userId))]
+  }
+
+  isFull(userId: string): boolean {
+    return this.#state.getWebSockets(userId).length >= socketsPerPerson || this.size >= socketsAtMost
+  }
+
+  accept(socket: WebSocket, opened: NewSeat): void {
+    this.#state.acceptWebSocket(socket, [opened.userId])
+    this.#keep(socket, seatOf(opened))
+  }
+
+  seatAt(socket: WebSocket): Seat | undefined {
+    return this.#seats.get(socket)
+  }
+
+  forget(socket: WebSocket): Seat | undefined {
+    const seat = this.#seats.get(socket)
+    this.#seats.delete(socket)
+    this.#paces.delete(socket)
+    return seat
+  }
+
+  /** Makes a socket live: it is told what comes after `seq`. */
+  goLive(socket: WebSocket, seq: number): void {
+    const seat = this.#seats.get(socket)
+    if (!seat) return
+    this.#keep(socket, { ...seat, from: seq })
+  }
+
+  /** Tells every live socket of the entries, as far as who is behind it may know. Waits for nothing and never throws. */
+  tell(entries: readonly LogEntry[], sight: FullSight): void {
+    const shared = new Map<string, string>()
+    for (const [userId, seats] of Map.groupBy(this.#seats, ([, seat]) => seat.userId)) {
+      const role = sight.roles.get(userId)
+      const sockets = seats.map(([socket]) => socket)
+      if (role) this.#tellPerson(sockets, { userId, role }, entries, sight, shared)
+      else for (const socket of sockets) this.end(socket, "forbidden")
+    }
+    for (const entry of entries) this.#endWhatEnded(entry)
+    for (const entry of entries) this.#stopHiddenLooks(entry, sight)
+  }
+
+  #tellPerson(
+    sockets: WebSocket[],
+    viewer: Viewer,
+    entries: readonly LogEntry[],
+    sight: FullSight,
+    shared: Map<string, string>,
+  ): void {
+    for (const entry of entries) {
+      const texts = textsFor(viewFor(viewer, entry, sight), shared)
+      for (const socket of sockets) {
+        const from = this.#seats.get(socket)?.from ?? null
+        if (from !== null && entry.seq > from) for (const text of texts) this.#sendText(socket, text)
+      }
+    }
+  }
+
+  /** Tells one socket what it has missed. */
+  tellMissed(socket: WebSocket, entries: readonly LogEntry[], sight: FullSight): void {
+    const seat = this.#seats.get(socket)
+    if (!seat) return
+    const { userId } = seat
+    const role = sight.roles.get(userId)
+    if (!role) {
+      this.end(socket, "forbidden")
+      return
+    }
+    for (const entry of entries) {
+      for (const text of textsFor(viewFor({ userId, role }, entry, sight))) this.#sendText(socket, text)
+    }
+  }
+
+  send(socket: WebSocket, message: ServerMessageView): void {
+    this.#sendText(socket, JSON.stringify(message))
+  }
+
+  end(socket: WebSocket, why: keyof typeof closeCodes): void {
+    const seat = this.forget(socket)
+    try {
+      socket.close(closeCodes[why], why)
+    } catch {
+      // It is closed already.
+    }
+    if (seat?.looksAt) this.tellLookers(seat.looksAt.taskId)
+  }
+
+  /** Ends what was opened with a session or an API key that has ended. */
+  endOf(isMeant: (seat: Seat) => boolean): void {
+    for (const [socket, seat] of [...this.#seats]) if (isMeant(seat)) this.end(socket, "ended")
+  }
+
+  received(socket: WebSocket, characters: number): void {
+    const seat = this.#seats.get(socket)
+    if (!seat) return
+    countReceived(seat, characters)
+    this.#keep(socket, seat)
+  }
+
+  /** Whether a client may send another message now. */
+  mayAsk(socket: WebSocket, now: number): boolean {
+    const pace = this.#paces.get(socket) ?? new Pace()
+    this.#paces.set(socket, pace)
+    return pace.take(now)
+  }
+
+  // ---- presence ----
+
+  /** Lets those who look at a task know of each other. */
+  look(socket: WebSocket, looksAt: Seat["looksAt"]): void {
+    const seat = this.#seats.get(socket)
+    if (!seat) return
+    const before = seat.looksAt
+    this.#keep(socket, { ...seat, looksAt })
+    if (before && before.taskId !== looksAt?.taskId) this.tellLookers(before.taskId)
+    if (looksAt) this.tellLookers(looksAt.taskId)
+  }
+
+  /** Tells those who look at a task who does. */
+  tellLookers(taskId: string): void {
+    const lookers = [...this.#seats].filter(([, { looksAt }]) => looksAt?.taskId === taskId)
+    const userIds = [...new Set(lookers.map(([, { userId }]) => userId))].toSorted()
+    const at = rfc3339(Date.now())
+    for (const [socket, { from }] of lookers) {
+      this.send(socket, {
+        type: "presence",
+        seq: from ?? 0,
+        subject: { id: taskId, kind: "task" },
+        data: { userIds },
+        at,
+      })
+    }
+  }
+
+  /** Whoever sees a task no more is not told who looks at it, and is not told of. */
+  #stopHiddenLooks(entry: LogEntry, sight: FullSight): void {
+    const { subjectId, projectId } = entry
+    if (!projectId) return
+    for (const [socket, seat] of [...this.#seats]) {
+      const { looksAt } = seat
+      if (!looksAt || (looksAt.projectId !== projectId && looksAt.taskId !== subjectId)) continue
+      if (!isStillSeen(seat, entry, sight)) this.look(socket, null)
+      else if (looksAt.taskId === subjectId) this.#keep(socket, { ...seat, looksAt: { ...looksAt, projectId } })
+    }
+  }
+
+  #endWhatEnded({ type, subjectId }: LogEntry): void {
+    if (type === "api_key.revoked") this.endOf(({ keyId }) => keyId === subjectId)
+    if (type === "workspace.deleted") for (const socket of [...this.#seats.keys()]) this.end(socket, "forbidden")
+  }
+
+  #sendText(socket: WebSocket, text: string): void {
+    const seat = this.#seats.get(socket)
+    if (!seat) return
+    const isStoring = countSent(seat, text.length)
+    if (seat.until <= Date.now()) this.end(socket, "ended")
+    else if (isSlow(seat)) this.end(socket, "slow")
+    else this.#hand(socket, text)
+    if (isStoring && this.#seats.has(socket)) this.#keep(socket, seat)
+  }
+
+  #hand(socket: WebSocket, text: string): void {
+    try {
+      socket.send(text)
+    } catch {
+      // The connection is gone; its close event may come later, or never.
+      this.forget(socket)
+    }
+  }
+
+  #keep(socket: WebSocket, seat: Seat): void {
+    this.#seats.set(socket, seat)
+    socket.serializeAttachment(seat)
+  }
+}
+
+function isStillSeen({ userId, looksAt }: Seat, { type, subjectId, projectId }: LogEntry, sight: FullSight): boolean {
+  const role = sight.roles.get(userId)
+  const isGone = type === "project.deleted" || (type === "task.deleted" && looksAt?.taskId === subjectId)
+  return !isGone && Boolean(role && seesProject({ userId, role }, sight.projects.get(projectId ?? "")))
+}
+
+/** The messages for a view. Most people see the same, whose text is made once. */
+function textsFor(view: EventView | null, shared?: Map<string, string>): string[] {
+  if (!view) return []
+  const { seq, type, previousProjectId, subjectKey, data } = view
+  // What may differ from one viewer to another; the rest is the entry's.
+  const other = (data.after ?? data.before)?.["otherId"]
+  const key = `${seq} ${type} ${previousProjectId} ${subjectKey} ${typeof other} ${Object.keys(data.before ?? {}).length}`
+  const text = shared?.get(key) ?? JSON.stringify(eventMessage(view))
+  shared?.set(key, text)
+  const asked = resyncMessage(view)
+  // Of what was lost there is nothing to tell but that.
+  if (asked && type === "project.hidden") return [JSON.stringify(asked)]
+  return asked ? [text, JSON.stringify(asked)] : [text]
+}

@@ -1,0 +1,406 @@
+import { evictDurableObject } from "cloudflare:test"
+import { env } from "cloudflare:workers"
+import { describe, expect, it } from "vitest"
+import { openRealtime, type State } from "../../src/client/realtime.ts"
+import { Ticket } from "../../src/contracts/realtime.ts"
+import { openApp } from "../support/app.ts"
+import { type Caller, eventsOf, newCaller, newProject, newTask, problemIn, sharedApp } from "../support/caller.ts"
+import { joined, signedInTo } from "../support/people.ts"
+import { clientOf, connectTo, type Line, liveLine, openLine, typesOn } from "../support/sockets.ts"
+
+const ticketFor = async (caller: Caller): Promise<string> => {
+  const answer = await caller.post("/api/v1/realtime/tickets")
+  return Ticket.parse(await answer.json()).ticket
+}
+
+const hubOf = ({ workspaceId }: Caller) => env.WORKSPACE_HUB.getByName(workspaceId)
+const hasSeq = (seq: number) => (line: Line) => line.events().some((event) => event.seq === seq)
+const lastSeq = async (caller: Caller) => (await eventsOf(caller)).at(-1)?.seq ?? 0
+
+const privateProject = async (owner: Caller, name = "Secret") => newProject(owner, { name, visibility: "private" })
+
+describe("POST /realtime/tickets", () => {
+  it("gives a ticket that opens one socket and no second", async () => {
+    const ada = await newCaller()
+    const ticket = await ticketFor(ada)
+    const open = () => ada.app.fetch(`/api/v1/realtime?ticket=${ticket}`, { headers: { upgrade: "websocket" } })
+
+    const first = await open()
+    expect(first.status).toBe(101)
+    first.webSocket?.accept()
+    await problemIn(await open(), 401)
+  })
+
+  it("gives one that is soon worth nothing", async () => {
+    const ada = await newCaller()
+    const ticket = await ticketFor(ada)
+    const later = await openApp({ now: () => Date.now() + 31_000 })
+    const answer = await later.fetch(`/api/v1/realtime?ticket=${ticket}`, { headers: { upgrade: "websocket" } })
+    await problemIn(answer, 401)
+  })
+
+  it("refuses a ticket with any character changed", async () => {
+    const { app } = await newCaller()
+    const ticket = await ticketFor(await newCaller())
+    for (const at of [5, 20, ticket.length - 10]) {
+      const changed = `${ticket.slice(0, at)}${ticket[at] === "A" ? "B" : "A"}${ticket.slice(at + 1)}`
+      await problemIn(await app.fetch(`/api/v1/realtime?ticket=${changed}`, { headers: { upgrade: "websocket" } }), 401)
+    }
+  })
+})
+
+describe("GET /realtime", () => {
+  it("is for those who are signed in, and for WebSockets", async () => {
+    const ada = await newCaller()
+    await problemIn(await ada.app.fetch("/api/v1/realtime", { headers: { upgrade: "websocket" } }), 401)
+    await problemIn(await ada.get("/api/v1/realtime"), 426)
+    await problemIn(await ada.get("/api/v1/realtime?since=x", { upgrade: "websocket" }), 422)
+  })
+
+  it("tells at once what others do, as the log has it", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const line = await liveLine(bob)
+    const task = await newTask(ada)
+    await ada.put(`/api/v1/tasks/${task.id}/closure`)
+    await line.until(() => typesOn(line).includes("task.closed"))
+
+    expect(typesOn(line)).toEqual(["task.created", "task.closed"])
+    const [created, closed] = line.events()
+    expect(created).toMatchObject({
+      subject: { id: task.id, kind: "task", key: task.key, revision: 1 },
+      actor: { id: ada.userId, role: "owner" },
+      data: { before: null, after: { title: task.title } },
+    })
+    const told = (await eventsOf(bob)).slice(-2)
+    expect([created?.seq, closed?.seq]).toEqual(told.map(({ seq }) => seq))
+    expect(closed?.data).toEqual(told[1]?.data)
+  })
+
+  it("tells first what was missed, and then what comes, without gap or duplicate", async () => {
+    const ada = await newCaller()
+    for (let n = 0; n < 150; n += 1) await newTask(ada, { title: `Missed ${n}` })
+    const end = await lastSeq(ada)
+    const writing = (async () => {
+      for (let n = 0; n < 20; n += 1) await newTask(ada, { title: `Live ${n}` })
+    })()
+    const line = await openLine(ada, "?since=2")
+    await writing
+    await line.until(hasSeq(end + 20), 20_000)
+    const seqs = line.events().map(({ seq }) => seq)
+    expect(seqs).toEqual(Array.from({ length: end + 18 }, (_, n) => n + 3))
+  })
+
+  it("asks whoever is too far behind, or ahead, to read the log", async () => {
+    const ada = await newCaller()
+    for (let n = 0; n < 11; n += 1) {
+      const tasks = Array.from({ length: 100 }, () => ({ projectId: ada.inboxId, title: "Many" }))
+      await ada.post("/api/v1/tasks/bulk", { tasks })
+    }
+    const end = await lastSeqOf(ada)
+    for (const since of [1, end + 5]) {
+      const line = await liveLine(ada, `?since=${since}`)
+      expect(line.messages.map(({ type, seq }) => [type, seq])).toEqual([
+        ["resync", end],
+        ["ready", end],
+      ])
+    }
+  })
+
+  it("survives hibernation, and goes on where it was", async () => {
+    const ada = await newCaller()
+    const line = await liveLine(ada)
+    await newTask(ada, { title: "Before" })
+    await line.until(() => line.events().length === 1)
+    // The cursors are stored within the second.
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    await evictDurableObject(hubOf(ada))
+    await newTask(ada, { title: "After" })
+    await line.until(() => line.events().length === 2)
+    expect(line.events().map(({ data }) => data.after?.["title"])).toEqual(["Before", "After"])
+    expect(line.closed).toBeNull()
+  })
+
+  it("finds by itself what it was not told of", async () => {
+    const ada = await newCaller()
+    const line = await liveLine(ada)
+    const deaf = await openApp({
+      hubs: { ...ada.app.instance.hubs, tell: () => Promise.reject(new Error("lost")) },
+    })
+    const silent = await newTask(ada.through(deaf), { title: "Nobody was told" })
+    const loud = await newTask(ada, { title: "This one was" })
+    await line.until(() => line.events().length === 2)
+    expect(line.events().map(({ subject }) => subject.id)).toEqual([silent.id, loud.id])
+  })
+
+  it("puts news in order that come out of order", async () => {
+    const ada = await newCaller()
+    const line = await liveLine(ada)
+    const held: (() => Promise<void>)[] = []
+    const { hubs } = ada.app.instance
+    const late = await openApp({
+      hubs: {
+        ...hubs,
+        tell: (landed) => {
+          const copy = [...landed]
+          held.push(() => hubs.tell(copy))
+          return Promise.resolve()
+        },
+      },
+    })
+    for (let n = 0; n < 4; n += 1) await newTask(ada.through(late), { title: `${n}` })
+    for (const tell of held.toReversed()) await tell()
+    await line.until(() => line.events().length === 4)
+    expect(line.events().map(({ data }) => data.after?.["title"])).toEqual(["0", "1", "2", "3"])
+  })
+})
+
+const lastSeqOf = async (caller: Caller): Promise<number> => {
+  for (let after = 0; ; ) {
+    const { next } = (await (await caller.get(`/api/v1/events?after=${after}&limit=200`)).json()) as { next: number }
+    if (next === after) return after
+    after = next
+  }
+}
+
+describe("who is told what", () => {
+  it("keeps private projects to those named to them, and tells of gains and losses", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const line = await liveLine(bob)
+    const project = await privateProject(ada)
+    await newTask(ada, { projectId: project.id, title: "Hidden" })
+    const member = `/api/v1/projects/${project.id}/members/${bob.userId}`
+    await ada.put(member, { level: "view" })
+    await newTask(ada, { projectId: project.id, title: "Shown" })
+    await ada.delete(member)
+    await newTask(ada, { projectId: project.id, title: "Hidden again" })
+    const last = await newTask(ada, { title: "In the open" })
+    await line.until(() => line.events().some(({ subject }) => subject.id === last.id))
+
+    expect(
+      line.messages
+        .slice(1)
+        .map((message) => [message.type, "data" in message && "reason" in message.data ? message.data.reason : null]),
+    ).toEqual([
+      ["project.member_added", null],
+      ["resync", "gained"],
+      ["task.created", null],
+      ["resync", "lost"],
+      ["task.created", null],
+    ])
+    expect(JSON.stringify(line.messages)).not.toContain("Hidden")
+  })
+
+  it("tells of a task that was moved out of sight only that it is gone", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const open = await newProject(ada)
+    const secret = await privateProject(ada)
+    const task = await newTask(ada, { projectId: open.id, title: "Going" })
+    const line = await liveLine(bob)
+    await ada.put(`/api/v1/tasks/${task.id}/project`, { projectId: secret.id })
+    await line.until(() => line.events().length === 1)
+    expect(line.events()[0]).toMatchObject({
+      type: "task.hidden",
+      subject: { id: task.id, key: task.key },
+      projectId: open.id,
+      previousProjectId: null,
+      data: { before: null, after: null },
+    })
+    expect(JSON.stringify(line.messages)).not.toContain(secret.id)
+  })
+
+  it("ends the sockets of who is a member no more, of a key that was revoked, and of a session that ended", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const cid = await joined(ada)
+    const key = (await (await ada.post("/api/v1/api-keys", { name: "Bot", scopes: ["event:read"] })).json()) as {
+      id: string
+      key: string
+    }
+    const [ofBob, ofKey, ofCid, ofAda] = await Promise.all([
+      liveLine(bob),
+      liveLine(ada.as(key.key)),
+      liveLine(cid),
+      liveLine(ada),
+    ])
+    await ada.delete(`/api/v1/members/${bob.userId}`)
+    await ada.delete(`/api/v1/api-keys/${key.id}`)
+    await cid.app.fetch("/api/v1/auth/logout", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ refreshToken: cid.refreshToken }),
+    })
+    await Promise.all([ofBob, ofKey, ofCid].map((line) => line.until(({ closed }) => closed !== null)))
+    expect([ofBob.closed?.code, ofKey.closed?.code, ofCid.closed?.code]).toEqual([4403, 4401, 4401])
+    expect(ofAda.closed).toBeNull()
+  })
+
+  it("needs a key with the scope event:read", async () => {
+    const ada = await newCaller()
+    const { key } = (await (await ada.post("/api/v1/api-keys", { name: "Bot", scopes: ["task:read"] })).json()) as {
+      key: string
+    }
+    await problemIn(await ada.as(key).get("/api/v1/realtime", { upgrade: "websocket" }), 403)
+    await problemIn(await ada.as(key).post("/api/v1/realtime/tickets"), 403)
+  })
+
+  it("is another workspace's business only in that workspace", async () => {
+    const ada = await newCaller()
+    const eve = await newCaller()
+    const line = await liveLine(eve)
+    await newTask(ada)
+    await newTask(eve, { title: "Mine" })
+    await line.until(() => line.events().length === 1)
+    expect(line.events()[0]?.data.after?.["title"]).toBe("Mine")
+  })
+})
+
+describe("presence", () => {
+  const look = (line: Line, taskId: string | null) => line.socket.send(JSON.stringify({ type: "look", taskId }))
+  const lookersOn = (line: Line) =>
+    line.messages.flatMap((message) =>
+      message.type === "presence" && "userIds" in message.data ? [message.data.userIds] : [],
+    )
+
+  it("tells those who look at a task of each other, and writes nothing", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const task = await newTask(ada)
+    const before = await lastSeq(ada)
+    const [a, b] = await Promise.all([liveLine(ada), liveLine(bob)])
+    look(a, task.id)
+    await a.until(() => lookersOn(a).length === 1)
+    look(b, task.id)
+    await b.until(() => lookersOn(b).length === 1)
+    await a.until(() => lookersOn(a).length === 2)
+    b.socket.close()
+    await a.until(() => lookersOn(a).length === 3)
+    const both = [ada.userId, bob.userId].toSorted()
+    expect(lookersOn(a)).toEqual([[ada.userId], both, [ada.userId]])
+    expect(await lastSeq(ada)).toBe(before)
+  })
+
+  it("is not told of by whoever does not see the task, nor once they see it no more", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const project = await privateProject(ada)
+    const task = await newTask(ada, { projectId: project.id })
+    const [a, b] = await Promise.all([liveLine(ada), liveLine(bob)])
+    look(a, task.id)
+    await a.until(() => lookersOn(a).length === 1)
+    look(b, task.id)
+    const member = `/api/v1/projects/${project.id}/members/${bob.userId}`
+    await ada.put(member, { level: "view" })
+    await b.until(() => b.messages.some(({ type }) => type === "resync"))
+    expect(lookersOn(b)).toEqual([])
+    look(b, task.id)
+    await b.until(() => lookersOn(b).length === 1)
+    await ada.delete(member)
+    await a.until(() => lookersOn(a).length === 3)
+    expect(lookersOn(a).at(-1)).toEqual([ada.userId])
+  })
+})
+
+describe("a client that misbehaves", () => {
+  it("is ended with a code that says why", async () => {
+    const ada = await newCaller()
+    for (const text of ["{", "[]", '{"type":"look"}', '{"type":"look","taskId":"x"}', "x".repeat(5_000), "null"]) {
+      const line = await liveLine(ada)
+      line.socket.send(text)
+      await line.until(({ closed }) => closed !== null)
+      expect([text.slice(0, 20), line.closed?.code]).toEqual([text.slice(0, 20), 4400])
+    }
+    const flood = await liveLine(ada)
+    for (let n = 0; n < 50; n += 1) flood.socket.send(JSON.stringify({ type: "look", taskId: null }))
+    await flood.until(({ closed }) => closed !== null)
+    expect(flood.closed?.code).toBe(4429)
+  })
+
+  it("is ended when it takes in nothing, and one that acknowledges is not", async () => {
+    const ada = await newCaller()
+    const [idle, keen] = await Promise.all([liveLine(ada), liveLine(ada)])
+    let received = 0
+    keen.socket.addEventListener("message", ({ data }) => {
+      received += String(data).length
+      keen.socket.send(JSON.stringify({ type: "ack", received }))
+    })
+    for (let n = 0; n < 20; n += 1) await newTask(ada, { title: `${n}`, description: "x".repeat(60_000) })
+    await idle.until(({ closed }) => closed !== null)
+    await keen.until(() => keen.events().length === 20)
+    expect(idle.closed?.code).toBe(4408)
+    expect(keen.closed).toBeNull()
+  })
+
+  it("has no more sockets than it needs", async () => {
+    const ada = await newCaller()
+    const lines = await Promise.all(Array.from({ length: 20 }, () => liveLine(ada)))
+    await problemIn(await ada.get("/api/v1/realtime", { upgrade: "websocket" }), 429)
+    lines[0]?.socket.close()
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect((await liveLine(ada)).closed).toBeNull()
+  })
+})
+
+describe("the client", () => {
+  it("comes back after every loss, and misses and repeats nothing", async () => {
+    const ada = await newCaller()
+    const seqs: number[] = []
+    const states: State[] = []
+    const sockets: WebSocket[] = []
+    const connect = connectTo(ada.app)
+    let known = await lastSeq(ada)
+    const start = known
+    const realtime = openRealtime(clientOf(ada), {
+      since: () => known,
+      onEvent: ({ seq }) => {
+        seqs.push(seq)
+        known = seq
+      },
+      onState: (state) => states.push(state),
+      connect: async (url) => {
+        const socket = await connect(url)
+        sockets.push(socket as unknown as WebSocket)
+        return socket
+      },
+      random: () => 0.05,
+    })
+    for (let n = 0; n < 30; n += 1) {
+      await newTask(ada)
+      if (n % 7 !== 3) continue
+      for (let tries = 0; tries < 100 && states.at(-1) !== "live"; tries += 1)
+        await new Promise((r) => setTimeout(r, 20))
+      sockets.at(-1)?.close(1000)
+    }
+    const end = start + 30
+    for (let tries = 0; tries < 100 && seqs.at(-1) !== end; tries += 1) await new Promise((r) => setTimeout(r, 100))
+    realtime.close()
+    expect(seqs).toEqual(Array.from({ length: 30 }, (_, n) => start + n + 1))
+    expect(sockets.length).toBeGreaterThan(3)
+    expect(states).toContain("waiting")
+  })
+
+  it("stays away once it is no member any more", async () => {
+    const ada = await newCaller()
+    const bob = await signedInTo(ada, await joined(ada))
+    const states: State[] = []
+    const realtime = openRealtime(clientOf(bob), {
+      since: () => undefined,
+      onEvent: () => undefined,
+      onState: (state) => states.push(state),
+      connect: connectTo(bob.app),
+      random: () => 0.01,
+    })
+    const until = async (state: State) => {
+      for (let tries = 0; tries < 100 && states.at(-1) !== state; tries += 1)
+        await new Promise((r) => setTimeout(r, 50))
+    }
+    await until("live")
+    await ada.delete(`/api/v1/members/${bob.userId}`)
+    await until("refused")
+    expect(states).toEqual(["connecting", "live", "refused"])
+    realtime.close()
+    expect(await sharedApp()).toBeDefined()
+  })
+})
