@@ -3,8 +3,8 @@ import * as z from "zod"
 import { Problem } from "../contracts/common.ts"
 import type { AppEnv } from "./context.ts"
 import { type Contract, type Described, kContract } from "./contract.ts"
+import { type Json, schemaOf } from "./schemas.ts"
 
-type Json = Record<string, unknown>
 type Operation = {
   operationId: string
   summary: string
@@ -109,23 +109,3 @@ function parametersOf(schema: z.ZodType, target: "query" | "param"): Json[] {
     }
   })
 }
-
-/** A schema by reference when it has an id, and in place when not. What it refers to is moved to `components`. */
-function schemaOf(schema: z.ZodType, io: "input" | "output", schemas: Json): Json {
-  const {
-    $defs = {},
-    $schema: _dialect,
-    id,
-    ...rest
-  } = moveRefs(z.toJSONSchema(schema, { io, unrepresentable: "any" }))
-  for (const [name, definition] of Object.entries($defs)) {
-    const { id: _id, ...unnamed } = definition
-    schemas[name] = unnamed
-  }
-  if (typeof id !== "string") return rest
-  schemas[id] = rest
-  return { $ref: `#/components/schemas/${id}` }
-}
-
-const moveRefs = (schema: object): Json & { $defs?: Record<string, Json> } =>
-  JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'))

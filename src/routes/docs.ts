@@ -1,7 +1,8 @@
-import { Hono } from "hono"
+import { type Context, Hono } from "hono"
 import { html } from "hono/html"
 import * as z from "zod"
 import { asset, assetPaths } from "../http/assets.ts"
+import { asyncApi } from "../http/asyncapi.ts"
 import type { AppEnv } from "../http/context.ts"
 import { operation } from "../http/contract.ts"
 import { openApi } from "../http/openapi.ts"
@@ -10,21 +11,38 @@ import { fnv1a } from "../lib/hash.ts"
 const open = { isPublic: true }
 const shared = "public, max-age=60, stale-while-revalidate=86400"
 
-/** The description of every route of `app`, for programs and for people. Everything the page needs is served from here. */
-export function docsRoutes(app: Hono<AppEnv>) {
-  const routes = new Hono<AppEnv>()
+/** A document that is made once and then told again. */
+function told(make: (version: string) => object) {
   let document: { text: string; etag: string } | undefined
-
-  routes.get("/openapi.json", operation("This description", z.looseObject({ openapi: z.string() }), 200, open), (c) => {
+  return (c: Context<AppEnv>) => {
     if (!document) {
-      const text = JSON.stringify(openApi(app, c.var.instance.settings.VERSION))
+      const text = JSON.stringify(make(c.var.instance.settings.VERSION))
       document = { text, etag: `"${fnv1a(text)}"` }
     }
     c.header("etag", document.etag)
     c.header("cache-control", shared)
     if (c.req.header("if-none-match")?.includes(document.etag)) return c.body(null, 304)
     return c.body(document.text, 200, { "content-type": "application/json" })
-  })
+  }
+}
+
+/** The description of every route of `app`, for programs and for people. Everything the page needs is served from here. */
+export function docsRoutes(app: Hono<AppEnv>) {
+  const routes = new Hono<AppEnv>()
+  const openApiDocument = told((version) => openApi(app, version))
+  const asyncApiDocument = told(asyncApi)
+
+  routes.get(
+    "/openapi.json",
+    operation("This description", z.looseObject({ openapi: z.string() }), 200, open),
+    openApiDocument,
+  )
+
+  routes.get(
+    "/asyncapi.json",
+    operation("What goes over the WebSocket and to webhooks", z.looseObject({ asyncapi: z.string() }), 200, open),
+    asyncApiDocument,
+  )
 
   routes.get("/docs", async (c) => {
     const pathOf = await assetPaths(c)
