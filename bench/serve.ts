@@ -28,6 +28,8 @@ export type Served = {
   size(): Promise<number>
   /** Milliseconds of CPU that its runtime has used, simulators included; null where that cannot be told. */
   cpuMs(): number | null
+  /** Bytes of memory that its runtime holds, simulators included; null where that cannot be told. */
+  memory(): number | null
   stop(): Promise<void>
 }
 
@@ -80,6 +82,7 @@ export async function serve({ config, bundle, state, bindings, postgres, entry, 
     },
     size: async () => (await (await database()).prepare("select 1").run()).meta.size_after,
     cpuMs: () => (pid === undefined ? null : cpuOf(pid)),
+    memory: () => (pid === undefined ? null : memoryOf(pid)),
     stop: () => runtime.dispose(),
   }
 }
@@ -134,4 +137,11 @@ const tickMs = 10
 function cpuOf(pid: string): number | null {
   const stat = statOf(pid)
   return stat.length > 0 ? (Number(stat[11]) + Number(stat[12])) * tickMs : null
+}
+
+const pageBytes = 4_096
+
+function memoryOf(pid: string): number | null {
+  const resident = statOf(pid)[21]
+  return resident === undefined ? null : Number(resident) * pageBytes
 }

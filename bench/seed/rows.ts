@@ -80,6 +80,17 @@ export function viewersOf(plan: Plan): Viewer[] {
   })
 }
 
+/** Everybody in a workspace, its owner first. */
+export function membersOf(plan: Plan, workspace: number): Viewer[] {
+  const { userId } = namesIn(plan, workspace)
+  const owner = viewersOf(plan)[workspace] as Viewer
+  return Array.from({ length: plan.members }, (_, m) => ({
+    ...owner,
+    userId: userId(m),
+    email: emailOf(workspace, m),
+  }))
+}
+
 /** Every row, each after those that it refers to. `secret` is the hash of everybody's password. */
 export function* rowsOf(plan: Plan, secret: string): Generator<SeedRow> {
   for (let workspace = 0; workspace < plan.workspaces; workspace += 1) {
