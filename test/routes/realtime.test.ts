@@ -82,13 +82,16 @@ describe("GET /realtime", () => {
     for (let n = 0; n < 150; n += 1) await newTask(ada, { title: `Missed ${n}` })
     const end = await lastSeq(ada)
     const writing = (async () => {
-      for (let n = 0; n < 20; n += 1) await newTask(ada, { title: `Live ${n}` })
+      for (let n = 0; n < 60; n += 1) await newTask(ada, { title: `Live ${n}` })
     })()
-    const line = await openLine(ada, "?since=2")
+    // Each goes live at another moment of somebody's write.
+    const lines: Line[] = []
+    for (let n = 0; n < 18; n += 1) lines.push(await openLine(ada, "?since=2"))
     await writing
-    await line.until(hasSeq(end + 20), 20_000)
-    const seqs = line.events().map(({ seq }) => seq)
-    expect(seqs).toEqual(Array.from({ length: end + 18 }, (_, n) => n + 3))
+    for (const line of lines) {
+      await line.until(hasSeq(end + 60), 20_000)
+      expect(line.events().map(({ seq }) => seq)).toEqual(Array.from({ length: end + 58 }, (_, n) => n + 3))
+    }
   })
 
   it("asks whoever is too far behind, or ahead, to read the log", async () => {

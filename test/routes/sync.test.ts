@@ -185,7 +185,8 @@ async function foundWorld(): Promise<World> {
   const open = await newProject(owner)
   const secret = await newProject(owner, { name: "Secret", visibility: "private" })
   const world: World = { owner, people, projects: [open.id, secret.id], tasks: [], labels: [], done: {} }
-  for (const n of [0, 1, 2, 3]) await deeds.task(world, n, n, 1)
+  for (const n of [0, 1, 2]) await deeds.label(world, n)
+  for (const n of [0, 1, 2, 3, 4, 5]) await deeds.task(world, n, n, n * 3)
   return world
 }
 
