@@ -1,0 +1,201 @@
+import type { NotificationKind } from "../contracts/me.ts"
+import { newId } from "../lib/ids.ts"
+
+/** Of what somebody is told. `seq`: the entry of the log, or for what no entry tells (a reminder), when it was due. */
+export type News = {
+  workspaceId: string
+  kind: NotificationKind
+  /** Makes it one of its kind: whoever brings the same news again brings nothing. */
+  seq: number
+  projectId: string
+  taskId: string
+  taskKey: string
+  title: string
+  /** Who did it; null for what time did. */
+  actorId: string | null
+  actorName: string | null
+  /** A comment's beginning, a due date: what there is to say beside the title. */
+  text: string
+  /** Epoch milliseconds. */
+  at: number
+  /** Whether it stands in the inbox, and whether it goes out by mail: what the person has chosen. */
+  inbox: boolean
+  mail: boolean
+}
+
+export type Notification = Omit<News, "inbox" | "mail"> & { id: string; readAt: number | null }
+
+type Row = {
+  id: string
+  workspace_id: string
+  kind: NotificationKind
+  seq: number
+  project_id: string
+  task_id: string
+  task_key: string
+  title: string
+  actor_id: string | null
+  actor_name: string | null
+  text: string
+  at: number
+  read_at: number | null
+}
+
+/** How many a person keeps: the newest. */
+export const keptAtMost = 1_000
+
+/** A person's notifications, in their Durable Object. Owns the table `notifications`, which is made with the first one. */
+export class InboxTable {
+  readonly #sql: SqlStorage
+  #isMade: boolean
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql
+    this.#isMade = sql.exec("select 1 from sqlite_master where name = 'notifications'").toArray().length > 0
+  }
+
+  /** Adds what is not there yet; returns the ids of what is new. */
+  add(news: readonly News[]): string[] {
+    if (!this.#isMade && news.length > 0) this.#make()
+    const added = news.flatMap((one) => this.#insert(one))
+    if (added.length > 0) this.#forgetOldest()
+    return added
+  }
+
+  /** Newest first, beyond `before` when it is given. What goes out by mail only is not among them. */
+  list({
+    workspaceId,
+    unread,
+    before,
+    limit,
+  }: {
+    workspaceId: string
+    unread: boolean
+    before: string | null
+    limit: number
+  }): Notification[] {
+    if (!this.#isMade) return []
+    return this.#sql
+      .exec<Row>(
+        `select * from notifications where workspace_id = ? and in_inbox = 1 and id < ? ${unread ? "and read_at is null" : ""}
+         order by id desc limit ?`,
+        workspaceId,
+        before ?? "z",
+        limit,
+      )
+      .toArray()
+      .map(notificationOf)
+  }
+
+  /** How many are unread, by workspace. */
+  unread(): Record<string, number> {
+    if (!this.#isMade) return {}
+    const rows = this.#sql
+      .exec<{ workspace_id: string; unread: number }>(
+        "select workspace_id, count(*) as unread from notifications where in_inbox = 1 and read_at is null group by workspace_id",
+      )
+      .toArray()
+    return Object.fromEntries(rows.map((row) => [row.workspace_id, row.unread]))
+  }
+
+  /** Marks one as read or unread. False: there is none. */
+  mark(workspaceId: string, id: string, readAt: number | null): boolean {
+    if (!this.#isMade) return false
+    return (
+      this.#sql
+        .exec(
+          "update notifications set read_at = case when ?3 is null then null else coalesce(read_at, ?3) end where workspace_id = ?1 and id = ?2 and in_inbox = 1 returning id",
+          workspaceId,
+          id,
+          readAt,
+        )
+        .toArray().length > 0
+    )
+  }
+
+  /** Marks as read whatever is not newer than one; everything for null. */
+  markUpTo(workspaceId: string, id: string | null, readAt: number): void {
+    if (!this.#isMade) return
+    this.#sql.exec(
+      "update notifications set read_at = ? where workspace_id = ? and id <= ? and read_at is null",
+      readAt,
+      workspaceId,
+      id ?? "z",
+    )
+  }
+
+  // ---- mail ----
+
+  /** What is to go out by mail and has not, oldest first; of what was read meanwhile nothing. */
+  unsent(): Notification[] {
+    if (!this.#isMade) return []
+    return this.#sql
+      .exec<Row>("select * from notifications where mail = 1 and read_at is null order by id limit 200")
+      .toArray()
+      .map(notificationOf)
+  }
+
+  sent(ids: readonly string[]): void {
+    for (const id of ids) this.#sql.exec("update notifications set mail = 0 where id = ?", id)
+  }
+
+  #insert(one: News): string[] {
+    const id = newId("notification")
+    const { workspaceId, kind, seq, projectId, taskId, taskKey, title, actorId, actorName, text, at } = one
+    return this.#sql
+      .exec<{ id: string }>(
+        `insert into notifications (id, workspace_id, kind, seq, project_id, task_id, task_key, title, actor_id, actor_name, text, at, read_at, in_inbox, mail)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?)
+         on conflict (workspace_id, task_id, seq) do nothing returning id`,
+        id,
+        workspaceId,
+        kind,
+        seq,
+        projectId,
+        taskId,
+        taskKey,
+        title,
+        actorId,
+        actorName,
+        text,
+        at,
+        Number(one.inbox),
+        Number(one.mail),
+      )
+      .toArray()
+      .map((row) => row.id)
+  }
+
+  #forgetOldest(): void {
+    this.#sql.exec(
+      "delete from notifications where id <= (select id from notifications order by id desc limit 1 offset ?)",
+      keptAtMost,
+    )
+  }
+
+  #make(): void {
+    this.#sql.exec(`create table notifications (
+      id text primary key, workspace_id text not null, kind text not null, seq integer not null,
+      project_id text not null, task_id text not null, task_key text not null, title text not null,
+      actor_id text, actor_name text, text text not null, at integer not null, read_at integer,
+      in_inbox integer not null, mail integer not null, unique (workspace_id, task_id, seq)
+    )`)
+    this.#isMade = true
+  }
+}
+
+const notificationOf = (row: Row): Notification => ({
+  id: row.id,
+  workspaceId: row.workspace_id,
+  kind: row.kind,
+  seq: row.seq,
+  projectId: row.project_id,
+  taskId: row.task_id,
+  taskKey: row.task_key,
+  title: row.title,
+  actorId: row.actor_id,
+  actorName: row.actor_name,
+  text: row.text,
+  at: row.at,
+  readAt: row.read_at,
+})
