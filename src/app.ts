@@ -29,6 +29,7 @@ import { favouriteRoutes } from "./routes/favourites.ts"
 import { invitationRoutes } from "./routes/invitations.ts"
 import { labelRoutes } from "./routes/labels.ts"
 import { meRoutes } from "./routes/me.ts"
+import { notificationRoutes } from "./routes/notifications.ts"
 import { projectRoutes } from "./routes/projects.ts"
 import { realtimeRoutes, ticketRoutes } from "./routes/realtime.ts"
 import { syncRoutes } from "./routes/sync.ts"
@@ -79,6 +80,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", commentRoutes)
   app.route("/api/v1", eventRoutes)
   app.route("/api/v1", activityRoutes)
+  app.route("/api/v1", notificationRoutes)
   app.route("/api/v1", ticketRoutes)
   app.route("/api/v1", syncRoutes)
 

@@ -6,8 +6,10 @@ import { type Revs, revsIn } from "./cache/revs.ts"
 import { databaseOf } from "./db/db.ts"
 import type { Database } from "./db/engine.ts"
 import type { Mail } from "./domain/mail.ts"
+import type { Inboxes } from "./domain/notifications.ts"
 import type { Sessions } from "./domain/sessions.ts"
 import { type Bindings, parseSettings, type Settings } from "./env.ts"
+import { inboxDirectory } from "./hub/inbox-directory.ts"
 import { sessionDirectory } from "./hub/session-directory.ts"
 import { type WorkspaceHubs, workspaceDirectory } from "./hub/workspace-directory.ts"
 import { type AccessTokens, openAccessTokens } from "./lib/access-token.ts"
@@ -37,6 +39,7 @@ export type Instance = {
   release: string
   /** Who reads the logs behind the writes. */
   hubs: WorkspaceHubs
+  inboxes: Inboxes
   mail: Mail
   /** Closes what is handed out and comes back: nobody else can make it. */
   instanceKey: CryptoKey
@@ -80,6 +83,7 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     release: env.RELEASE?.id ?? settings.VERSION,
     limiter: settings.RATE_LIMITS === "relaxed" ? relaxed(limiter) : limiter,
     hubs: workspaceDirectory(env.WORKSPACE_HUB),
+    inboxes: inboxDirectory(env.USER_HUB),
     instanceKey,
     mail: mailOf({ bindings: env, settings, now }),
     log: consoleLog,

@@ -1,10 +1,13 @@
 import type { Hono } from "hono"
 import { createApp } from "./app.ts"
 import { type Bindings, SettingsError } from "./env.ts"
+import type { LetterMessage } from "./events/reader.ts"
+import { sendLetters } from "./events/send-letters.ts"
 import type { AppEnv } from "./http/context.ts"
 import { instanceOf } from "./http/problem.ts"
-import { openInstance } from "./instance.ts"
+import { type Instance, openInstance } from "./instance.ts"
 import { newId } from "./lib/ids.ts"
+import { logFailure } from "./observability/log.ts"
 
 export { UserHub } from "./hub/user-hub.ts"
 export { WorkspaceHub } from "./hub/workspace-hub.ts"
@@ -12,17 +15,29 @@ export { RateLimiter } from "./limits/rate-limiter.ts"
 export { Mailbox } from "./mail/mailbox.ts"
 
 let app: Hono<AppEnv> | undefined
+let instance: Instance | undefined
 
 export default {
   async fetch(request, env, ctx) {
     try {
       // The first requests of an isolate may each open it; none waits for another's promise.
-      app ??= createApp(await openInstance(env))
+      instance ??= await openInstance(env)
+      app ??= createApp(instance)
     } catch (error) {
       if (error instanceof SettingsError) return misconfigured(error)
       throw error
     }
     return app.fetch(request, env, ctx)
+  },
+
+  async queue(batch, env) {
+    instance ??= await openInstance(env)
+    switch (batch.queue) {
+      case "edgewise-letters":
+        return sendLetters(batch as MessageBatch<LetterMessage>, { ...instance, hubs: env.USER_HUB })
+      default:
+        logFailure(batch.queue, "queue", new Error(`${batch.messages.length} messages were given up`))
+    }
   },
 } satisfies ExportedHandler<Bindings>
 

@@ -25,8 +25,10 @@ export const weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday",
 export const themes = ["system", "light", "dark"] as const
 
 /** What the user is told of, and how. */
-export const notificationKinds = ["assigned", "mentioned", "commented", "due", "closed"] as const
+export const notificationKinds = ["assigned", "mentioned", "commented", "due", "closed", "created"] as const
 export const notificationChannels = ["inbox", "email"] as const
+/** When mail goes out: as it happens, gathered at the full hour, or at 08:00 in the user's zone. */
+export const mailRhythms = ["at_once", "hourly", "daily"] as const
 export type NotificationKind = (typeof notificationKinds)[number]
 export type NotificationChannel = (typeof notificationChannels)[number]
 
@@ -44,6 +46,9 @@ export const Me = z
       .nullable()
       .meta({ description: "In the active workspace. Stays when the project is deleted or hidden from the user" }),
     notifications: z.object(keyed(notificationKinds, z.object(keyed(notificationChannels, z.boolean())))),
+    mail: z.enum(mailRhythms).meta({
+      description: "When notifications are mailed: as it happens, at the full hour, or at 08:00 in the time zone",
+    }),
     workspace: z.object({ id: id("workspace"), role: z.string() }),
   })
   .meta({ id: "Me" })
@@ -74,6 +79,7 @@ export const MePatch = z.strictObject({
   theme: optional(z.enum(themes)),
   defaultProjectId: optional(id("project")),
   notifications: optional(z.strictObject(keyed(notificationKinds, optional(ofChannels)))),
+  mail: optional(z.enum(mailRhythms)),
   revision: Revision.optional(),
 })
 

@@ -34,6 +34,8 @@ export const ofEverybody = typesOf("label.created", "label.updated", "label.dele
 export const ofActor = typesOf(
   "member.followed",
   "member.unfollowed",
+  "member.muted",
+  "member.unmuted",
   "member.favourite_added",
   "member.favourite_removed",
 )

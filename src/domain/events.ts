@@ -18,6 +18,8 @@ export type EventType =
   | "member.removed"
   | "member.followed"
   | "member.unfollowed"
+  | "member.muted"
+  | "member.unmuted"
   | "member.favourite_added"
   | "member.favourite_removed"
   | "invitation.created"

@@ -7,7 +7,14 @@ export type Message = {
   text: string
   html: string
   /** What it is about, for whoever keeps or counts messages. */
-  kind: "verification" | "password_reset" | "email_change" | "email_changed" | "password_changed" | "invitation"
+  kind:
+    | "verification"
+    | "password_reset"
+    | "email_change"
+    | "email_changed"
+    | "password_changed"
+    | "invitation"
+    | "notification"
 }
 
 /** What is asked for where nothing delivers. */

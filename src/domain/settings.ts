@@ -9,16 +9,16 @@ import { mergePatch } from "../lib/merge-patch.ts"
 
 // What a user has chosen is stored as it was chosen; what they have not chosen is filled in where it is read.
 
-export type Settings = Pick<MeView, "locale" | "weekStart" | "theme" | "defaultProjectId" | "notifications">
+export type Settings = Pick<MeView, "locale" | "weekStart" | "theme" | "defaultProjectId" | "notifications" | "mail">
 export type SettingsPatch = Omit<MePatchInput, "name" | "timeZone" | "revision">
 
-type Stored = Partial<Pick<Settings, "locale" | "weekStart" | "theme">> & {
+type Stored = Partial<Pick<Settings, "locale" | "weekStart" | "theme" | "mail">> & {
   notifications?: Partial<Record<NotificationKind, Partial<Record<NotificationChannel, boolean>>>>
   /** By workspace, the latest choice last. */
   defaultProjects?: Record<string, string>
 }
 
-const unchosen = { locale: "en", weekStart: "monday", theme: "system" } as const satisfies Stored
+const unchosen = { locale: "en", weekStart: "monday", theme: "system", mail: "at_once" } as const satisfies Stored
 
 const told: Settings["notifications"] = {
   assigned: { inbox: true, email: true },
@@ -26,18 +26,20 @@ const told: Settings["notifications"] = {
   commented: { inbox: true, email: false },
   due: { inbox: true, email: true },
   closed: { inbox: true, email: false },
+  created: { inbox: true, email: false },
 }
 
 const workspacesAtMost = 200
 
 /** What holds for a user in a workspace. */
 export function settingsIn(workspaceId: string, stored: Stored): Settings {
-  const { locale, weekStart, theme, notifications = {}, defaultProjects = {} } = stored
+  const { locale, weekStart, theme, mail, notifications = {}, defaultProjects = {} } = stored
   const chosen = notificationKinds.map((kind) => [kind, { ...told[kind], ...notifications[kind] }])
   return {
     locale: locale ?? unchosen.locale,
     weekStart: weekStart ?? unchosen.weekStart,
     theme: theme ?? unchosen.theme,
+    mail: mail ?? unchosen.mail,
     defaultProjectId: defaultProjects[workspaceId] ?? null,
     notifications: Object.fromEntries(chosen) as Settings["notifications"],
   }

@@ -22,7 +22,7 @@ const limitCaller = () =>
     if (verdict) heed(c, verdict)
     await next()
     // Who asks whether anything has happened, and is told no without asking anybody, is not counted.
-    const isFree = c.res.status === 304 && c.var.db.meter.trips === 0
+    const isFree = c.res.status === 304 && c.var.cache?.how === "HIT" && c.var.db.meter.trips === 0
     const taken = isFree && verdict && instance.limiter.takeBack(verdict, key)
     if (taken) tellLimit(c, taken)
   })

@@ -4,6 +4,7 @@ import type { Shown } from "../cache/responses.ts"
 import { DomainError } from "../domain/errors.ts"
 import type { Expected } from "../domain/revisions.ts"
 import { fnv1a } from "../lib/hash.ts"
+import { sha256 } from "../lib/hmac.ts"
 import type { AppEnv } from "./context.ts"
 
 // ETags: `"<revision>"` for a row, `"<revision>.<hash>"` for one that shows what changes without its revision (a task's
@@ -58,6 +59,12 @@ export function conditional(
 /** Answers with what has no revision of its own, such as a page of a list; `link` is its Link header. */
 export const whole = (c: Context<AppEnv>, view: object, link: string | null = null): Response =>
   show(c, { etag: tagOfLog(c, 0), link, body: JSON.stringify(view) })
+
+/** Answers with what no log tells the changes of: its ETag follows from what it says. */
+export async function wholeByContent(c: Context<AppEnv>, view: object, link: string | null = null): Promise<Response> {
+  const body = JSON.stringify(view)
+  return show(c, { etag: `"0.${await sha256(body)}"`, link, body })
+}
 
 /** Answers with it, or 304, and leaves it to whoever keeps answers. */
 export function show(c: Context<AppEnv>, shown: Shown, status: ContentfulStatusCode = 200): Response {

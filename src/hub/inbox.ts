@@ -18,12 +18,12 @@ export type News = {
   text: string
   /** Epoch milliseconds. */
   at: number
-  /** Whether it stands in the inbox, and whether it goes out by mail: what the person has chosen. */
+  /** Whether it stands in the inbox, and when it goes out by mail: what the person has chosen. Null: not at all. */
   inbox: boolean
-  mail: boolean
+  mailAt: number | null
 }
 
-export type Notification = Omit<News, "inbox" | "mail"> & { id: string; readAt: number | null }
+export type Notification = Omit<News, "inbox" | "mailAt"> & { id: string; readAt: number | null }
 
 type Row = {
   id: string
@@ -43,6 +43,8 @@ type Row = {
 
 /** How many a person keeps: the newest. */
 export const keptAtMost = 1_000
+/** How many stand in one mail: the oldest; the rest goes out with the next. */
+const lettersAtMost = 100
 
 /** A person's notifications, in their Durable Object. Owns the table `notifications`, which is made with the first one. */
 export class InboxTable {
@@ -126,17 +128,34 @@ export class InboxTable {
 
   // ---- mail ----
 
-  /** What is to go out by mail and has not, oldest first; of what was read meanwhile nothing. */
-  unsent(): Notification[] {
+  /** What is to go out by mail until then and has not, oldest first; of what was read meanwhile nothing. */
+  unsent(until: number): Notification[] {
     if (!this.#isMade) return []
     return this.#sql
-      .exec<Row>("select * from notifications where mail = 1 and read_at is null order by id limit 200")
+      .exec<Row>(
+        "select * from notifications where mail_at <= ? and read_at is null order by id limit ?",
+        until,
+        lettersAtMost,
+      )
       .toArray()
       .map(notificationOf)
   }
 
   sent(ids: readonly string[]): void {
-    for (const id of ids) this.#sql.exec("update notifications set mail = 0 where id = ?", id)
+    for (const id of ids) this.#sql.exec("update notifications set mail_at = null where id = ?", id)
+  }
+
+  /** Puts off what is due: whoever was asked to send it has that long. */
+  putOff(now: number, until: number): void {
+    if (this.#isMade) this.#sql.exec("update notifications set mail_at = ? where mail_at <= ?", until, now)
+  }
+
+  /** When the next one is to go out; null when there is none. */
+  nextMail(): number | null {
+    if (!this.#isMade) return null
+    return this.#sql
+      .exec<{ at: number | null }>("select min(mail_at) as at from notifications where read_at is null")
+      .one().at
   }
 
   #insert(one: News): string[] {
@@ -144,7 +163,7 @@ export class InboxTable {
     const { workspaceId, kind, seq, projectId, taskId, taskKey, title, actorId, actorName, text, at } = one
     return this.#sql
       .exec<{ id: string }>(
-        `insert into notifications (id, workspace_id, kind, seq, project_id, task_id, task_key, title, actor_id, actor_name, text, at, read_at, in_inbox, mail)
+        `insert into notifications (id, workspace_id, kind, seq, project_id, task_id, task_key, title, actor_id, actor_name, text, at, read_at, in_inbox, mail_at)
          values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?)
          on conflict (workspace_id, task_id, seq) do nothing returning id`,
         id,
@@ -160,7 +179,7 @@ export class InboxTable {
         text,
         at,
         Number(one.inbox),
-        Number(one.mail),
+        one.mailAt,
       )
       .toArray()
       .map((row) => row.id)
@@ -178,7 +197,7 @@ export class InboxTable {
       id text primary key, workspace_id text not null, kind text not null, seq integer not null,
       project_id text not null, task_id text not null, task_key text not null, title text not null,
       actor_id text, actor_name text, text text not null, at integer not null, read_at integer,
-      in_inbox integer not null, mail integer not null, unique (workspace_id, task_id, seq)
+      in_inbox integer not null, mail_at integer, unique (workspace_id, task_id, seq)
     )`)
     this.#isMade = true
   }

@@ -1,9 +1,10 @@
 import type { Bindings } from "../env.ts"
 import type { Reader, ReaderCtx } from "../events/reader.ts"
+import { inboxReader } from "../events/to-inbox.ts"
 
 /** Who reads behind a write, but for the sockets of the hub itself. */
-export const readersOf = (_env: Bindings): { inbox: Reader; webhooks: Reader } => ({
-  inbox: { name: "inbox", read: () => Promise.resolve() },
+export const readersOf = (env: Bindings): { inbox: Reader; webhooks: Reader } => ({
+  inbox: inboxReader(env),
   webhooks: { name: "webhooks", read: () => Promise.resolve() },
 })
 

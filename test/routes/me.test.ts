@@ -95,7 +95,7 @@ describe("GET /me", () => {
     expect(Object.keys((await (await ada.get(path)).json()) as object).sort()).toEqual(
       [
         ...["id", "email", "name", "timeZone", "revision", "createdAt", "updatedAt", "workspace"],
-        ...["emailVerified", "avatarUrl", "locale", "weekStart", "theme", "defaultProjectId", "notifications"],
+        ...["emailVerified", "avatarUrl", "locale", "weekStart", "theme", "defaultProjectId", "notifications", "mail"],
       ].sort(),
     )
   })

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest"
 import { EventPage } from "../../src/contracts/events.ts"
 import { allPermissions, type Permission } from "../../src/domain/permissions.ts"
 import { type Described, kContract } from "../../src/http/contract.ts"
+import { newId } from "../../src/lib/ids.ts"
 import { roles } from "../../src/lib/roles.ts"
 import { type Caller, newEmail, newProject, newTask, password, sharedApp, walk } from "../support/caller.ts"
 import { execute } from "../support/database.ts"
@@ -162,6 +163,79 @@ const rules: Record<string, Rule> = {
     scopes: ["event:read", "project:read", "label:read", "task:read"],
     roles: everybody,
     send: ({ caller }) => caller.get(`${api}/sync`),
+  },
+  "GET /notifications": {
+    scopes: ["event:read"],
+    roles: everybody,
+    send: ({ caller }) => caller.get(`${api}/notifications`),
+  },
+  "GET /notifications/unread": {
+    scopes: ["event:read"],
+    roles: everybody,
+    send: ({ caller }) => caller.get(`${api}/notifications/unread`),
+  },
+  "PUT /notifications/reading": {
+    scopes: ["profile:write"],
+    roles: everybody,
+    send: ({ caller }) => caller.put(`${api}/notifications/reading`),
+  },
+  "PUT /notifications/:notificationId/reading": {
+    scopes: ["profile:write"],
+    roles: everybody,
+    // Nobody has this one; whoever may not ask is not told that.
+    status: 404,
+    send: ({ caller }) => caller.put(`${api}/notifications/${newId("notification")}/reading`),
+  },
+  "DELETE /notifications/:notificationId/reading": {
+    scopes: ["profile:write"],
+    roles: everybody,
+    status: 404,
+    send: ({ caller }) => caller.delete(`${api}/notifications/${newId("notification")}/reading`),
+  },
+  "PUT /projects/:projectId/follower": {
+    scopes: ["project:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.put(`${project(s)}/follower`),
+  },
+  "DELETE /projects/:projectId/follower": {
+    scopes: ["project:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: async (s) => {
+      await keep(s, "project_followers", { project_id: s.projectId })
+      return s.caller.delete(`${project(s)}/follower`)
+    },
+  },
+  "PUT /projects/:projectId/mute": {
+    scopes: ["project:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.put(`${project(s)}/mute`),
+  },
+  "DELETE /projects/:projectId/mute": {
+    scopes: ["project:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: async (s) => {
+      await keep(s, "mutes", { subject_id: s.projectId })
+      return s.caller.delete(`${project(s)}/mute`)
+    },
+  },
+  "PUT /tasks/:idOrKey/mute": {
+    scopes: ["task:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.put(`${task(s)}/mute`),
+  },
+  "DELETE /tasks/:idOrKey/mute": {
+    scopes: ["task:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: async (s) => {
+      await keep(s, "mutes", { subject_id: s.taskId })
+      return s.caller.delete(`${task(s)}/mute`)
+    },
   },
   "POST /realtime/tickets": {
     scopes: ["event:read"],

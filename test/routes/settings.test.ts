@@ -55,7 +55,9 @@ const unchosen = {
     commented: { inbox: true, email: false },
     due: { inbox: true, email: true },
     closed: { inbox: true, email: false },
+    created: { inbox: true, email: false },
   },
+  mail: "at_once",
 }
 
 describe("settings", () => {
@@ -66,10 +68,10 @@ describe("settings", () => {
   })
 
   it("are changed one by one, and null takes each back", async () => {
-    const chosen = { locale: "de-CH", weekStart: "sunday", theme: "dark", defaultProjectId: ada.inboxId }
+    const chosen = { locale: "de-CH", weekStart: "sunday", theme: "dark", defaultProjectId: ada.inboxId, mail: "daily" }
     expect(await patched(chosen)).toMatchObject({ ...unchosen, ...chosen, revision: 2 })
     expect(await patched({ theme: "light" })).toMatchObject({ ...unchosen, ...chosen, theme: "light", revision: 3 })
-    const back = await patched({ locale: null, weekStart: null, theme: null, defaultProjectId: null })
+    const back = await patched({ locale: null, weekStart: null, theme: null, defaultProjectId: null, mail: null })
     expect(back).toMatchObject({ ...unchosen, revision: 4 })
     expect(await me()).toEqual(back)
   })

@@ -1,0 +1,255 @@
+import { and, eq, isNull } from "drizzle-orm"
+import type { NotificationKind } from "../contracts/me.ts"
+import type { LogEntry } from "../db/commit.ts"
+import type { Db } from "../db/db.ts"
+import { hour, rfc3339 } from "../lib/time.ts"
+import { zonedTime } from "../lib/zoned-time.ts"
+import { type Settings, settingsIn } from "./settings.ts"
+import { findSight, seesProject } from "./sight.ts"
+
+// Whom an entry of the log concerns, and what they have chosen to be told.
+
+/** Whom an entry concerns: some by name, and those who follow. The first kind that fits somebody is theirs. */
+export type Concern = {
+  entry: LogEntry
+  taskId: string
+  named: { kind: NotificationKind; userIds: string[] }[]
+  /** What those are told who follow or do the task, and those who follow its project. */
+  toFollowers: NotificationKind | null
+  toProjectFollowers: NotificationKind | null
+  text: string
+}
+
+const textLength = 200
+
+const idsIn = (part: Record<string, unknown> | null, field: string): string[] => {
+  const ids = part?.[field]
+  return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : []
+}
+
+/** Who is there after an entry and was not before. */
+const added = ({ data }: LogEntry, field: string): string[] => {
+  const before = idsIn(data.before, field)
+  return idsIn(data.after, field).filter((id) => !before.includes(id))
+}
+
+/** Null for an entry that concerns nobody: most do, and then nothing is asked. */
+export function concernOf(entry: LogEntry): Concern | null {
+  const { type, subjectId, data } = entry
+  const nobody: Concern = { entry, taskId: subjectId, named: [], toFollowers: null, toProjectFollowers: null, text: "" }
+  const assigned = { kind: "assigned" as const, userIds: added(entry, "assigneeIds") }
+  switch (type) {
+    case "task.created":
+      return { ...nobody, named: [assigned], toProjectFollowers: "created" }
+    case "task.closed":
+      return { ...nobody, named: [assigned], toFollowers: "closed" }
+    case "task.updated":
+    case "task.reopened":
+      return assigned.userIds.length > 0 ? { ...nobody, named: [assigned] } : null
+    case "comment.created":
+    case "comment.updated": {
+      const { taskId, body } = { taskId: data.after?.["taskId"] ?? "", body: data.after?.["body"] ?? "" }
+      const mentioned = { kind: "mentioned" as const, userIds: added(entry, "mentionIds") }
+      const isNew = type === "comment.created"
+      if (!isNew && mentioned.userIds.length === 0) return null
+      return {
+        ...nobody,
+        taskId: String(taskId),
+        named: [mentioned],
+        toFollowers: isNew ? "commented" : null,
+        toProjectFollowers: isNew ? "commented" : null,
+        text: String(body).slice(0, textLength),
+      }
+    }
+    default:
+      return null
+  }
+}
+
+/** What is known of the things and people that entries concern. */
+type Facts = {
+  tasks: Map<string, { id: string; key: string; title: string; projectId: string }>
+  /** Of comments whose entry does not say so, the task. */
+  taskOfComment: Map<string, string>
+  doers: Map<string, string[]>
+  projectFollowers: Map<string, string[]>
+}
+
+async function findFacts(
+  { read, sql: q, tables, oneOf }: Db,
+  workspaceId: string,
+  concerns: Concern[],
+): Promise<Facts> {
+  const { comments, projectFollowers, taskAssignees, taskFollowers, tasks } = tables
+  const commentIds = concerns.filter(({ taskId }) => taskId === "").map(({ entry }) => entry.subjectId)
+  const [ofComments] =
+    commentIds.length > 0
+      ? await read(
+          q
+            .select({ id: comments.id, taskId: comments.taskId })
+            .from(comments)
+            .where(and(eq(comments.workspaceId, workspaceId), oneOf(comments.id, commentIds))),
+        )
+      : [[]]
+  const taskOfComment = new Map(ofComments.map(({ id, taskId }) => [id, taskId]))
+  const taskIds = [...new Set(concerns.map((concern) => taskIdOf(concern, taskOfComment)))]
+  const projectIds = [...new Set(concerns.flatMap(({ entry }) => entry.projectId ?? []))]
+  const [found, assignees, followers, ofProjects] = await read(
+    q
+      .select({ id: tasks.id, key: tasks.key, title: tasks.title, projectId: tasks.projectId })
+      .from(tasks)
+      .where(and(eq(tasks.workspaceId, workspaceId), oneOf(tasks.id, taskIds), isNull(tasks.deletedAt))),
+    q
+      .select({ taskId: taskAssignees.taskId, userId: taskAssignees.userId })
+      .from(taskAssignees)
+      .where(and(eq(taskAssignees.workspaceId, workspaceId), oneOf(taskAssignees.taskId, taskIds))),
+    q
+      .select({ taskId: taskFollowers.taskId, userId: taskFollowers.userId })
+      .from(taskFollowers)
+      .where(and(eq(taskFollowers.workspaceId, workspaceId), oneOf(taskFollowers.taskId, taskIds))),
+    q
+      .select({ projectId: projectFollowers.projectId, userId: projectFollowers.userId })
+      .from(projectFollowers)
+      .where(and(eq(projectFollowers.workspaceId, workspaceId), oneOf(projectFollowers.projectId, projectIds))),
+  )
+  const users = (rows: { userId: string }[] | undefined) => (rows ?? []).map(({ userId }) => userId)
+  const byTask = Map.groupBy([...assignees, ...followers], ({ taskId }) => taskId)
+  const byProject = Map.groupBy(ofProjects, ({ projectId }) => projectId)
+  return {
+    tasks: new Map(found.map((task) => [task.id, task])),
+    taskOfComment,
+    doers: new Map([...byTask].map(([id, rows]) => [id, users(rows)])),
+    projectFollowers: new Map([...byProject].map(([id, rows]) => [id, users(rows)])),
+  }
+}
+
+const taskIdOf = ({ taskId, entry }: Concern, taskOfComment: ReadonlyMap<string, string>): string =>
+  taskId || (taskOfComment.get(entry.subjectId) ?? "")
+
+/** Who is told of an entry, and as what: never the one who did it. */
+export function recipientsOf(
+  { entry, named, toFollowers, toProjectFollowers }: Concern,
+  followers: readonly string[],
+  projectFollowers: readonly string[],
+): Map<string, NotificationKind> {
+  const told = new Map<string, NotificationKind>()
+  const tell = (kind: NotificationKind | null, userIds: readonly string[]) => {
+    if (kind) for (const userId of userIds) if (userId !== entry.actorId && !told.has(userId)) told.set(userId, kind)
+  }
+  for (const { kind, userIds } of named) tell(kind, userIds)
+  tell(toFollowers, followers)
+  tell(toProjectFollowers, projectFollowers)
+  return told
+}
+
+/** News for somebody, as their hub keeps it. `mailAt`: null when it is not mailed. */
+export type NewsFor = {
+  userId: string
+  kind: NotificationKind
+  seq: number
+  projectId: string
+  taskId: string
+  taskKey: string
+  title: string
+  actorId: string | null
+  actorName: string | null
+  text: string
+  at: number
+  inbox: boolean
+  mailAt: number | null
+}
+
+/** What entries are news to whom: three trips at most, none when they concern nobody. */
+export async function newsIn(db: Db, workspaceId: string, entries: readonly LogEntry[]): Promise<NewsFor[]> {
+  const concerns = entries.flatMap((entry) => concernOf(entry) ?? [])
+  if (concerns.length === 0) return []
+  const facts = await findFacts(db, workspaceId, concerns)
+  const told = concerns.flatMap((concern) => {
+    const task = facts.tasks.get(taskIdOf(concern, facts.taskOfComment))
+    if (!task) return []
+    const ofProject = facts.projectFollowers.get(task.projectId) ?? []
+    const recipients = recipientsOf(concern, facts.doers.get(task.id) ?? [], ofProject)
+    return [...recipients].map(([userId, kind]) => ({ userId, kind, concern, task }))
+  })
+  if (told.length === 0) return []
+  const people = await findPeople(db, workspaceId, told)
+  return told.flatMap(({ userId, kind, concern: { entry, text }, task }) => {
+    const person = people.get(userId)
+    if (!person?.sees(task.projectId) || person.muted.has(task.id) || person.muted.has(task.projectId)) return []
+    const { inbox, email } = person.settings.notifications[kind]
+    const mailAt = email && person.isVerified ? mailTime(person.settings.mail, person.timeZone, entry.at) : null
+    if (!inbox && mailAt === null) return []
+    const { id: taskId, key: taskKey, title, projectId } = task
+    const { seq, at, actorId } = entry
+    const who = { actorId, actorName: people.get(actorId)?.name ?? null }
+    return [{ userId, kind, seq, projectId, taskId, taskKey, title, ...who, text, at, inbox, mailAt }]
+  })
+}
+
+type Person = {
+  name: string
+  settings: Settings
+  timeZone: string
+  isVerified: boolean
+  muted: ReadonlySet<string>
+  sees: (projectId: string) => boolean
+}
+
+type Told = { userId: string; concern: Concern; task: { id: string; projectId: string } }
+
+/** What decides whether somebody is told, of the tenant and of the directory. */
+async function findPeople(db: Db, workspaceId: string, told: Told[]): Promise<Map<string, Person>> {
+  const { read, sql: q, tables, oneOf } = db
+  const { members, mutes, users } = tables
+  const userIds = [...new Set(told.flatMap(({ userId, concern }) => [userId, concern.entry.actorId]))]
+  const projectIds = [...new Set(told.map(({ task }) => task.projectId))]
+  const subjectIds = [...new Set(told.flatMap(({ task }) => [task.id, task.projectId]))]
+  const [sight, [silenced, accounts, names]] = await Promise.all([
+    findSight(db, workspaceId, { projectIds, userIds }),
+    read(
+      q
+        .select({ userId: mutes.userId, subjectId: mutes.subjectId })
+        .from(mutes)
+        .where(
+          and(eq(mutes.workspaceId, workspaceId), oneOf(mutes.userId, userIds), oneOf(mutes.subjectId, subjectIds)),
+        ),
+      q
+        .select({ id: users.id, settings: users.settings, timeZone: users.timeZone, verifiedAt: users.emailVerifiedAt })
+        .from(users)
+        .where(oneOf(users.id, userIds)),
+      q
+        .select({ id: members.userId, name: members.name })
+        .from(members)
+        .where(and(eq(members.workspaceId, workspaceId), oneOf(members.userId, userIds))),
+    ),
+  ])
+  const muted = Map.groupBy(silenced, ({ userId }) => userId)
+  const nameOf = new Map(names.map(({ id, name }) => [id, name]))
+  return new Map(
+    accounts.map(({ id, settings, timeZone, verifiedAt }): [string, Person] => {
+      const role = sight.roles.get(id)
+      return [
+        id,
+        {
+          name: nameOf.get(id) ?? "",
+          settings: settingsIn(workspaceId, settings),
+          timeZone,
+          isVerified: verifiedAt !== null,
+          muted: new Set((muted.get(id) ?? []).map(({ subjectId }) => subjectId)),
+          sees: (projectId) => role !== undefined && seesProject({ userId: id, role }, sight.projects.get(projectId)),
+        },
+      ]
+    }),
+  )
+}
+
+const digestTime = "08:00"
+
+/** When what happens at `at` is mailed to somebody who has chosen this rhythm. */
+export function mailTime(rhythm: Settings["mail"], zone: string, at: number): number {
+  if (rhythm === "at_once") return at
+  if (rhythm === "hourly") return (Math.floor(at / hour) + 1) * hour
+  // Tomorrow's, where today's is over: their date may be another one than UTC's.
+  const days = [-1, 0, 1, 2].map((n) => rfc3339(at + n * 24 * hour).slice(0, 10))
+  return days.map((date) => zonedTime(date, digestTime, zone)).find((time) => time > at) ?? at + 24 * hour
+}

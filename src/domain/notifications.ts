@@ -1,0 +1,95 @@
+import type { NotificationKind } from "../contracts/me.ts"
+import type { NotificationQueryInput, NotificationView } from "../contracts/notifications.ts"
+import { idPattern } from "../lib/ids.ts"
+import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
+import type { Ctx } from "./ctx.ts"
+import { notFound } from "./errors.ts"
+import { cutRows, parseCursor, placeOfId } from "./lists.ts"
+import { permit } from "./permissions.ts"
+
+/** A notification as it is kept; times in epoch milliseconds. */
+export type Kept = {
+  id: string
+  kind: NotificationKind
+  seq: number
+  projectId: string
+  taskId: string
+  taskKey: string
+  title: string
+  actorId: string | null
+  actorName: string | null
+  text: string
+  at: number
+  readAt: number | null
+}
+
+type Listed = { workspaceId: string; unread: boolean; before: string | null; limit: number }
+
+/** The inboxes of all people, each kept with its person and not in the database. */
+export type Inboxes = {
+  /** Newest first, older than `before`. */
+  list(userId: string, query: Listed): Promise<Kept[]>
+  /** By workspace, where there is any. */
+  unread(userId: string): Promise<Record<string, number>>
+  /** Whether there is such a notification. */
+  mark(userId: string, workspaceId: string, id: string, readAt: number | null): Promise<boolean>
+  markUpTo(userId: string, workspaceId: string, id: string | null, readAt: number): Promise<void>
+}
+
+/** What the actor has been told in the active workspace, newest first. */
+export async function listNotifications(
+  ctx: Ctx,
+  inboxes: Inboxes,
+  { unread, limit, cursor }: NotificationQueryInput,
+): Promise<{ data: NotificationView[]; next: string | null }> {
+  permit(ctx, "event:read")
+  const { workspaceId, actor } = ctx
+  const list = `${workspaceId} notifications ${actor.userId} ${unread}`
+  const place = parseCursor(list, "string", cursor)
+  const rows = await inboxes.list(actor.userId, { workspaceId, unread, before: place?.id ?? null, limit: limit + 1 })
+  const page = cutRows(rows, limit, list, ({ id }) => placeOfId(id))
+  return { data: page.rows.map(notificationView), next: page.next }
+}
+
+/** How much is unread, of a person everywhere, and through a key in its workspace. */
+export async function countUnread(
+  ctx: Ctx,
+  inboxes: Inboxes,
+): Promise<{ unread: number; workspaces: Record<string, number> }> {
+  permit(ctx, "event:read")
+  const { workspaceId, actor } = ctx
+  const counts = await inboxes.unread(actor.userId)
+  const unread = counts[workspaceId] ?? 0
+  const own = unread > 0 ? { [workspaceId]: unread } : {}
+  return { unread, workspaces: actor.apiKey ? own : counts }
+}
+
+/** Marks a notification as read, or as unread again. */
+export async function markNotification(ctx: Ctx, inboxes: Inboxes, id: string, isRead: boolean): Promise<void> {
+  permit(ctx, "profile:write")
+  if (!idPattern("notification").test(id)) throw notFound("notification")
+  const { workspaceId, actor, now } = ctx
+  const isThere = await inboxes.mark(actor.userId, workspaceId, id, isRead ? now() : null)
+  if (!isThere) throw notFound("notification")
+}
+
+/** Marks as read what is not newer than a notification, or everything. */
+export async function readNotifications(ctx: Ctx, inboxes: Inboxes, upTo: string | undefined): Promise<void> {
+  permit(ctx, "profile:write")
+  await inboxes.markUpTo(ctx.actor.userId, ctx.workspaceId, upTo ?? null, ctx.now())
+}
+
+function notificationView({ id, kind, seq, projectId, taskId, taskKey, title, ...rest }: Kept): NotificationView {
+  const { actorId, actorName, text, at, readAt } = rest
+  return {
+    id,
+    kind,
+    seq,
+    task: { id: taskId, key: taskKey, title },
+    projectId,
+    actor: actorId === null ? null : { id: actorId, name: actorName },
+    text,
+    at: rfc3339(at),
+    readAt: rfc3339OrNull(readAt),
+  }
+}
