@@ -4,6 +4,7 @@ import type * as z from "zod"
 import { type Client, createClient, EdgewiseError } from "../../src/client/client.ts"
 import { openRealtime, type Realtime, type Socket } from "../../src/client/realtime.ts"
 import type { EventPage, EventView } from "../../src/contracts/events.ts"
+import type { NotificationPage } from "../../src/contracts/notifications.ts"
 import type { EventMessageView, ServerMessageView } from "../../src/contracts/realtime.ts"
 import { newWranglerDev, type WranglerDev } from "../support/wrangler-dev.ts"
 
@@ -35,13 +36,14 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-type Owner = { client: Client; inboxId: string; userId: string }
+type Person = { client: Client; inboxId: string; userId: string }
+type Owner = Person & { colleague: Person }
 
-async function register(): Promise<Owner> {
+async function register(email: string): Promise<Person> {
   const answer = await fetch(`${server.url}/api/v1/auth/register`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ email: "storm@example.com", password: "a long passphrase", name: "Storm" }),
+    body: JSON.stringify({ email, password: "a long passphrase", name: "Storm" }),
   })
   const { accessToken, user, workspace } = (await answer.json()) as {
     accessToken: string
@@ -50,6 +52,40 @@ async function register(): Promise<Owner> {
   }
   const client = createClient({ url: server.url, token: () => accessToken })
   return { client, inboxId: workspace.inboxId, userId: user.id }
+}
+
+/** Two people in the owner's workspace. */
+async function foundTeam(): Promise<Owner> {
+  const owner = await register("owner@example.com")
+  const colleague = await register("colleague@example.com")
+  const invitation = { email: "colleague@example.com", role: "member" }
+  await owner.client.request("POST", "/invitations", { body: invitation })
+  const mailbox = await fetch(`${server.url}/dev/mailbox`, { headers: { accept: "application/json" } })
+  const { data } = (await mailbox.json()) as { data: { kind: string; text: string }[] }
+  const token = /#token=([\w.-]+)/.exec(data.find(({ kind }) => kind === "invitation")?.text ?? "")?.[1]
+  const { workspace } = await colleague.client.request<{ workspace: { id: string } }>(
+    "PUT",
+    "/invitations/acceptance",
+    { body: { token } },
+  )
+  const { accessToken } = await colleague.client.request<{ accessToken: string }>("POST", "/auth/switch", {
+    body: { workspaceId: workspace.id },
+  })
+  return { ...owner, colleague: { ...colleague, client: createClient({ url: server.url, token: () => accessToken }) } }
+}
+
+/** Everything that somebody was told, newest first, as `kind title`. */
+async function inboxOf({ client }: Person): Promise<string[]> {
+  const told: string[] = []
+  for (let next: string | null = ""; next !== null; ) {
+    const page: z.output<typeof NotificationPage> = await client.request(
+      "GET",
+      `/notifications?limit=200${next && `&cursor=${next}`}`,
+    )
+    told.push(...page.data.map(({ kind, task }) => `${kind} ${task.title}`))
+    next = page.next
+  }
+  return told
 }
 
 /** Does it until it is answered, with one key: whatever was lost on the way, it is done once. */
@@ -103,15 +139,20 @@ async function wholeLog(client: Client): Promise<EventView[]> {
   }
 }
 
+/** Every fifth task is the colleague's. */
+const isAssigned = (n: number) => n % 5 === 0
+
 /** Writes until everything is written, several at a time: what was answered, by title. */
-function storm({ client, inboxId }: Owner) {
+function storm({ client, inboxId, colleague }: Owner) {
   const answered = new Map<string, string>()
   let claimed = 0
   const write = async () => {
     while (claimed < commits) {
       claimed += 1
       const title = `Task ${claimed}`
-      const task = await surely<{ id: string }>(client, "POST", "/tasks", { projectId: inboxId, title })
+      const assigneeIds = isAssigned(claimed) ? [colleague.userId] : []
+      const body = { projectId: inboxId, title, assigneeIds }
+      const task = await surely<{ id: string }>(client, "POST", "/tasks", body)
       answered.set(title, task.id)
     }
   }
@@ -139,7 +180,7 @@ async function caughtUp(following: Reader[], end: number): Promise<void> {
 
 describe("a server that is killed in the middle of its work", () => {
   it(`loses nothing that it has answered for, through ${kills} kills`, async ({ annotate }) => {
-    const owner = await register()
+    const owner = await foundTeam()
     const { client } = owner
     const start = (await wholeLog(client)).length
     const following = Array.from({ length: readers }, () => follow(client, start))
@@ -165,9 +206,29 @@ describe("a server that is killed in the middle of its work", () => {
     for (const { seen } of following) {
       expect(seen.map(({ seq, subject, type }) => `${seq} ${type} ${subject.id}`)).toEqual(expected)
     }
+    // The colleague was told of each of their tasks, once, in the order of the log.
+    const told = created
+      .map(({ data }) => String(data.after?.["title"]))
+      .filter((title) => isAssigned(Number(title.replace("Task ", ""))))
+      .map((title) => `assigned ${title}`)
+      .toReversed()
+    for (let waited = 0; waited < 60_000; waited += 200) {
+      if ((await inboxOf(owner.colleague)).length >= told.length) break
+      await sleep(200)
+    }
+    expect(await inboxOf(owner.colleague)).toEqual(told)
     const repeated = following.map(({ raw }) => raw.length - new Set(raw).size)
     const connections = following.map((reader) => reader.connections)
     expect(Math.min(...connections)).toBeGreaterThan(kills / 2)
-    await annotate(JSON.stringify({ kills, commits: end - start, answered: answered.size, repeated, connections }))
+    await annotate(
+      JSON.stringify({
+        kills,
+        notified: told.length,
+        commits: end - start,
+        answered: answered.size,
+        repeated,
+        connections,
+      }),
+    )
   }, 600_000)
 })
