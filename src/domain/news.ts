@@ -2,8 +2,7 @@ import { and, eq, isNull } from "drizzle-orm"
 import type { NotificationKind } from "../contracts/me.ts"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
-import { hour, rfc3339 } from "../lib/time.ts"
-import { zonedTime } from "../lib/zoned-time.ts"
+import { mailTime } from "./mail-time.ts"
 import { type Settings, settingsIn } from "./settings.ts"
 import { findSight, seesProject } from "./sight.ts"
 
@@ -241,15 +240,4 @@ async function findPeople(db: Db, workspaceId: string, told: Told[]): Promise<Ma
       ]
     }),
   )
-}
-
-const digestTime = "08:00"
-
-/** When what happens at `at` is mailed to somebody who has chosen this rhythm. */
-export function mailTime(rhythm: Settings["mail"], zone: string, at: number): number {
-  if (rhythm === "at_once") return at
-  if (rhythm === "hourly") return (Math.floor(at / hour) + 1) * hour
-  // Tomorrow's, where today's is over: their date may be another one than UTC's.
-  const days = [-1, 0, 1, 2].map((n) => rfc3339(at + n * 24 * hour).slice(0, 10))
-  return days.map((date) => zonedTime(date, digestTime, zone)).find((time) => time > at) ?? at + 24 * hour
 }

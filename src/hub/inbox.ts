@@ -92,12 +92,12 @@ export class InboxTable {
   /** How many are unread, by workspace. */
   unread(): Record<string, number> {
     if (!this.#isMade) return {}
-    const rows = this.#sql
-      .exec<{ workspace_id: string; unread: number }>(
-        "select workspace_id, count(*) as unread from notifications where in_inbox = 1 and read_at is null group by workspace_id",
-      )
-      .toArray()
-    return Object.fromEntries(rows.map((row) => [row.workspace_id, row.unread]))
+    const counts: Record<string, number> = {}
+    const rows = this.#sql.exec<{ workspace_id: string }>(
+      "select workspace_id from notifications where in_inbox = 1 and read_at is null",
+    )
+    for (const { workspace_id: id } of rows) counts[id] = (counts[id] ?? 0) + 1
+    return counts
   }
 
   /** Marks one as read or unread. False: there is none. */
