@@ -32,6 +32,7 @@ import { meRoutes } from "./routes/me.ts"
 import { notificationRoutes } from "./routes/notifications.ts"
 import { projectRoutes } from "./routes/projects.ts"
 import { realtimeRoutes, ticketRoutes } from "./routes/realtime.ts"
+import { reminderRoutes } from "./routes/reminders.ts"
 import { syncRoutes } from "./routes/sync.ts"
 import { systemRoutes } from "./routes/system.ts"
 import { taskRelationRoutes } from "./routes/task-relations.ts"
@@ -81,6 +82,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", eventRoutes)
   app.route("/api/v1", activityRoutes)
   app.route("/api/v1", notificationRoutes)
+  app.route("/api/v1", reminderRoutes)
   app.route("/api/v1", ticketRoutes)
   app.route("/api/v1", syncRoutes)
 

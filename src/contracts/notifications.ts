@@ -14,7 +14,9 @@ export const Notification = z
       .meta({ description: "As it was called then" }),
     projectId: id("project"),
     actor: z.object({ id: id("user"), name: z.string().nullable() }).nullable(),
-    text: z.string().meta({ description: "How the comment begins; empty where there is none" }),
+    text: z
+      .string()
+      .meta({ description: "How the comment begins; of `due`, when the task is due, or that it is a reminder" }),
     at: Time,
     readAt: Time.nullable(),
   })

@@ -36,6 +36,8 @@ export const ofActor = typesOf(
   "member.unfollowed",
   "member.muted",
   "member.unmuted",
+  "member.reminder_set",
+  "member.reminder_removed",
   "member.favourite_added",
   "member.favourite_removed",
 )

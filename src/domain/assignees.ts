@@ -11,7 +11,7 @@ import type { Task } from "./task-rows.ts"
 export type Assigned = { workspaceId: string; taskId: string; userId: string; dueSort: number }
 
 /** Whether the member `m` sees the project `p`, for a statement that has rows of these names. */
-export function memberSees({ db, workspaceId }: Ctx): SQL {
+export function memberSees({ db, workspaceId }: Pick<Ctx, "db" | "workspaceId">): SQL {
   const { projectMembers } = db.tables
   const isNamed = sql`(select 1 from ${projectMembers} n where n.workspace_id = ${workspaceId} and n.project_id = p.id and n.user_id = m.user_id) is not null`
   return sql`(m.role = 'owner' or (p.visibility = 'workspace' and ${db.oneOf(sql`m.role`, rolesInOpenProjects("view"))}) or ${isNamed})`

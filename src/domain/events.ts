@@ -20,6 +20,8 @@ export type EventType =
   | "member.unfollowed"
   | "member.muted"
   | "member.unmuted"
+  | "member.reminder_set"
+  | "member.reminder_removed"
   | "member.favourite_added"
   | "member.favourite_removed"
   | "invitation.created"
@@ -59,7 +61,7 @@ export type DomainChange = Omit<Change, "type" | "previousProjectId"> & {
   previousProjectId?: string | null
 }
 
-type Work = {
+export type Work = {
   /** What the actor must be allowed at that moment: by their role, and by their level in the projects of the changes. */
   permission: Permission
   /** What their role must include beside it. */

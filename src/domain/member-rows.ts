@@ -6,7 +6,7 @@ import { avatarUrl } from "../lib/avatar.ts"
 import type { Level } from "../lib/roles.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Ctx } from "./ctx.ts"
-import { asRace, commit, type DomainChange } from "./events.ts"
+import { asRace, commit, type DomainChange, type Work } from "./events.ts"
 import type { Permission } from "./permissions.ts"
 
 // How a member stands in the database and in the log.
@@ -90,10 +90,15 @@ type Mine = {
   at: number
   row: Statement
   change: DomainChange
+  answer?: Work["answer"]
 }
 
 /** Commits a row that is the actor's alone. That it is there already is the work of the same person a moment ago. */
-export async function commitMine(ctx: Ctx, me: Member, { row, change, ...work }: Mine): Promise<void> {
+export async function commitMine(
+  ctx: Ctx,
+  me: Member,
+  { row, change, answer = { kind: "empty" }, ...work }: Mine,
+): Promise<void> {
   const rows = [replaceMember(ctx, me, {}), row]
-  await asRace(commit(ctx, { ...work, rows, changes: [change], answer: { kind: "empty" } }))
+  await asRace(commit(ctx, { ...work, rows, changes: [change], answer }))
 }

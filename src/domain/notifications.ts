@@ -34,6 +34,8 @@ export type Inboxes = {
   /** Whether there is such a notification. */
   mark(userId: string, workspaceId: string, id: string, readAt: number | null): Promise<boolean>
   markUpTo(userId: string, workspaceId: string, id: string | null, readAt: number): Promise<void>
+  /** Told when somebody's time zone has changed. */
+  changeZone(userId: string): Promise<void>
 }
 
 /** What the actor has been told in the active workspace, newest first. */

@@ -12,7 +12,7 @@ import { getTask, isHere, mustNameTask } from "./task-lookup.ts"
 import { explainParent, mayBeParent } from "./task-parents.ts"
 import { dueSort, projectedView, type Task, taskSelection, taskView, whenColumns } from "./task-rows.ts"
 
-const isClosed = ({ status }: Pick<Task, "status">) => status === "done" || status === "cancelled"
+export const isClosed = ({ status }: Pick<Task, "status">) => status === "done" || status === "cancelled"
 
 /** A task with the given fields changed; completing and reopening it follow from its status. */
 export function applyPatch(task: Task, patch: TaskPatchInput, now: number): Task {

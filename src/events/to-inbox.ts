@@ -1,20 +1,25 @@
 import { type NewsFor, newsIn } from "../domain/news.ts"
+import { watchedIn } from "../domain/watching.ts"
 import type { Bindings } from "../env.ts"
 import type { Reader } from "./reader.ts"
 
 /** How many people are told at the same time. */
 const atOnce = 6
 
-/** Tells people what concerns them. Their hubs know what they have been told, so that nobody is told twice. */
+/**
+ * Tells people what concerns them, and gives their hubs to watch what time will tell. The hubs know what they have, so
+ * that nobody is told twice.
+ */
 export const inboxReader = ({ USER_HUB }: Pick<Bindings, "USER_HUB">): Reader => ({
   name: "inbox",
   async read({ db, workspaceId }, entries) {
-    const news = Map.groupBy(await newsIn(db, workspaceId, entries), ({ userId }) => userId)
-    const waiting = [...news]
+    const [news, watched] = await Promise.all([newsIn(db, workspaceId, entries), watchedIn(db, workspaceId, entries)])
+    const newsFor = Map.groupBy(news, ({ userId }) => userId)
+    const waiting = [...new Set([...newsFor.keys(), ...watched.keys()])]
     const tellNext = async () => {
       for (let next = waiting.pop(); next; next = waiting.pop()) {
-        const [userId, theirs] = next
-        await USER_HUB.getByName(userId).notify(theirs.map((one) => newsOf(workspaceId, one)))
+        const theirs = (newsFor.get(next) ?? []).map((one) => newsOf(workspaceId, one))
+        await USER_HUB.getByName(next).notify(theirs, watched.get(next) ?? [])
       }
     }
     await Promise.all(Array.from({ length: atOnce }, tellNext))

@@ -15,5 +15,6 @@ export function inboxDirectory(hubs: DurableObjectNamespace<UserHub>): Inboxes {
       within(deadline, hubOf(userId).markNotification(workspaceId, id, readAt)),
     markUpTo: (userId, workspaceId, id, readAt) =>
       within(deadline, hubOf(userId).markNotificationsUpTo(workspaceId, id, readAt)),
+    changeZone: (userId) => within(deadline, hubOf(userId).changeZone()),
   }
 }

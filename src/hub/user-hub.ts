@@ -1,18 +1,30 @@
 import { DurableObject } from "cloudflare:workers"
+import { type Db, databaseOf, openDb } from "../db/db.ts"
+import type { Database } from "../db/engine.ts"
 import type { NewSession, SessionInfo } from "../domain/sessions.ts"
+import type { Watched } from "../domain/watches.ts"
 import type { Bindings } from "../env.ts"
-import { minute } from "../lib/time.ts"
+import { minute, second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { InboxTable, type News, type Notification } from "./inbox.ts"
+import { ring } from "./ringing.ts"
 import { type Link, SessionTable } from "./sessions.ts"
+import { WatchTable } from "./watches.ts"
 
 /** How long sending a mail may take: after that it is asked for again. */
 const sendingLasts = 10 * minute
+/** How many watches are looked up at once. */
+const ringingAtOnce = 50
+/** When what could not be done is tried again. */
+const retryAfter = 30 * second
 
-/** One per user: their sessions and their inbox. It stores nothing before the user's first sign-in. */
+/** One per user: their sessions, their inbox, and what time will tell them. It stores nothing before the user's first sign-in. */
 export class UserHub extends DurableObject<Bindings> {
   readonly #sessions: SessionTable
   readonly #inbox: InboxTable
+  readonly #watches: WatchTable
+  #database: Database | undefined
+  #zoneChanges = 0
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env)
@@ -20,6 +32,7 @@ export class UserHub extends DurableObject<Bindings> {
       state.waitUntil(this.#endSockets(workspaceId, sessionId)),
     )
     this.#inbox = new InboxTable(state.storage.sql)
+    this.#watches = new WatchTable(state.storage.sql)
   }
 
   async openSession(session: NewSession, now: number): Promise<Link | null> {
@@ -54,10 +67,19 @@ export class UserHub extends DurableObject<Bindings> {
 
   // ---- the inbox ----
 
-  /** Keeps what is news; what is brought again changes nothing. */
-  async notify(news: News[]): Promise<void> {
+  /** Keeps what is news, and what there is to watch; what is brought again changes nothing. */
+  async notify(news: News[], watched: Watched[] = []): Promise<void> {
+    const now = Date.now()
     this.#inbox.add(news)
-    await this.#sendDueMail(Date.now())
+    this.#watches.add(watched, now)
+    await this.#sendDueMail(now)
+  }
+
+  /** Told that the person's clocks are others now. */
+  async changeZone(): Promise<void> {
+    this.#zoneChanges += 1
+    this.#watches.recallDates()
+    await this.#arm()
   }
 
   listNotifications(query: Parameters<InboxTable["list"]>[0]): Notification[] {
@@ -97,15 +119,43 @@ export class UserHub extends DurableObject<Bindings> {
   }
 
   override async alarm(): Promise<void> {
-    const now = Date.now()
-    this.#sessions.forgetExpired(now)
+    this.#sessions.forgetExpired(Date.now())
     try {
-      await this.#sendDueMail(now)
+      await this.#ring()
+      await this.#sendDueMail(Date.now())
+      await this.#arm()
     } catch (error) {
       // A failed alarm is tried six times and then never again, so it never fails: it rings later.
-      logFailure(this.ctx.id.name ?? "", "letters", error)
+      logFailure(this.ctx.id.name ?? "", "alarm", error)
+      await this.#arm(Date.now() + retryAfter)
     }
-    await this.#arm()
+  }
+
+  /** Tells what it is time for, as far as it still holds. It is told first and forgotten then: a crash repeats it. */
+  async #ring(): Promise<void> {
+    const userId = this.ctx.id.name ?? ""
+    for (;;) {
+      const watches = this.#watches.ringing(Date.now(), ringingAtOnce)
+      if (watches.length === 0) return
+      const zoneChanges = this.#zoneChanges
+      const rung = await this.#withDb((db) => ring(db, userId, watches, Date.now))
+      this.#inbox.add(rung.flatMap(({ news }) => news ?? []))
+      for (const { watch, until } of rung) {
+        if (until === null) this.#watches.forget(watch.id)
+        // What was put off by clocks that have changed meanwhile is looked at once more.
+        else if (zoneChanges === this.#zoneChanges) this.#watches.postpone(watch.id, until)
+      }
+    }
+  }
+
+  async #withDb<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    this.#database ??= await databaseOf(this.env)
+    const db = openDb(this.#database.connect())
+    try {
+      return await work(db)
+    } finally {
+      await db.close()
+    }
   }
 
   /** What was opened with a session ends with it; where that cannot be told, when its own time is over. */
@@ -120,9 +170,11 @@ export class UserHub extends DurableObject<Bindings> {
   }
 
   /** The one owner of the one alarm: it rings when something next expires. Billed as a row, so set only when it moves. */
-  async #arm(): Promise<void> {
-    const times = [this.#sessions.nextExpiry(), this.#inbox.nextMail()].filter((at) => at !== null)
-    const due = times.length > 0 ? Math.min(...times) : null
+  async #arm(notBefore = 0): Promise<void> {
+    const times = [this.#sessions.nextExpiry(), this.#inbox.nextMail(), this.#watches.next()].filter(
+      (at) => at !== null,
+    )
+    const due = times.length > 0 ? Math.max(Math.min(...times), notBefore) : null
     const set = await this.ctx.storage.getAlarm()
     if (due === null) return
     // Ringing early is harmless and moving it at every refresh is not free: only an earlier time moves it.

@@ -4,6 +4,7 @@ import * as me from "../domain/me.ts"
 import { conditional, expectedRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
 import { body, operation } from "../http/contract.ts"
+import { doLater } from "../http/later.ts"
 
 export const meRoutes = new Hono<AppEnv>()
 
@@ -21,6 +22,7 @@ meRoutes.patch(
   async (c) => {
     const { revision, ...patch } = c.req.valid("json")
     const user = await me.updateMe(c.var.ctx, patch, expectedRevision(c, revision))
+    if (patch.timeZone !== undefined) doLater(c, "time zone", () => c.var.instance.inboxes.changeZone(user.id))
     return conditional(c, user, user)
   },
 )

@@ -47,6 +47,7 @@ beforeAll(async () => {
     userId: ada.userId,
     commentId,
     emoji: "%F0%9F%91%8D",
+    reminderId: "rem_01j00000000000000000000000",
     sessionId: "ses_01j00000000000000000000000",
     keyId,
     name: "x",
@@ -65,6 +66,7 @@ beforeAll(async () => {
 
 /** What an endpoint takes, where an empty object is not enough. */
 const bodies: Record<string, object> = {
+  "POST /api/v1/tasks/:idOrKey/reminders": { before: "PT30M" },
   "POST /api/v1/tasks/:idOrKey/comments": { body: "x" },
   "PATCH /api/v1/comments/:commentId": { body: "x" },
   "PUT /api/v1/projects/:projectId/members/:userId": { level: "view" },

@@ -43,7 +43,7 @@ const thumb = encodeURIComponent("👍")
 const comment = (s: Scene, author: Caller) => author.post(`${task(s)}/comments`, { body: "A word" })
 
 /** What the caller follows, has as a favourite or has reacted to, from a time when they saw it. */
-function keep({ caller: { workspaceId, userId } }: Scene, table: string, what: Record<string, string>) {
+function keep({ caller: { workspaceId, userId } }: Scene, table: string, what: Record<string, string | number>) {
   const row = { workspace_id: workspaceId, user_id: userId, created_at: Date.now(), ...what }
   const marks = Object.keys(row).map(() => "?")
   return execute(
@@ -235,6 +235,28 @@ const rules: Record<string, Rule> = {
     send: async (s) => {
       await keep(s, "mutes", { subject_id: s.taskId })
       return s.caller.delete(`${task(s)}/mute`)
+    },
+  },
+  "GET /tasks/:idOrKey/reminders": {
+    scopes: ["task:read"],
+    roles: everybody,
+    level: "view",
+    send: (s) => s.caller.get(`${task(s)}/reminders`),
+  },
+  "POST /tasks/:idOrKey/reminders": {
+    scopes: ["task:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: async (s) => s.caller.post(`${api}/tasks/${await besideTask(s)}/reminders`, { before: "PT30M" }),
+  },
+  "DELETE /tasks/:idOrKey/reminders/:reminderId": {
+    scopes: ["task:read", "profile:write"],
+    roles: everybody,
+    level: "view",
+    send: async (s) => {
+      const [id, taskId] = [newId("reminder"), await besideTask(s)]
+      await keep(s, "reminders", { id, task_id: taskId, before_ms: 0 })
+      return s.caller.delete(`${api}/tasks/${taskId}/reminders/${id}`)
     },
   },
   "POST /realtime/tickets": {
