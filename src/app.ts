@@ -21,6 +21,7 @@ import { activityRoutes } from "./routes/activity.ts"
 import { apiKeyRoutes } from "./routes/api-keys.ts"
 import { authRoutes } from "./routes/auth.ts"
 import { avatarRoutes } from "./routes/avatars.ts"
+import { batchRoutes } from "./routes/batch.ts"
 import { commentRoutes } from "./routes/comments.ts"
 import { devRoutes } from "./routes/dev.ts"
 import { docsRoutes } from "./routes/docs.ts"
@@ -56,7 +57,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/", mailPages)
   if (instance.settings.ENVIRONMENT !== "production") app.route("/", devRoutes)
 
-  app.use("/api/v1/*", limitBody(["/api/v1/tasks/bulk"]))
+  app.use("/api/v1/*", limitBody(["/api/v1/tasks/bulk", "/api/v1/batch"]))
   app.route("/api/v1", authRoutes)
   app.route("/api/v1", accountRoutes)
 
@@ -73,6 +74,10 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", taskRelationRoutes)
   app.route("/api/v1", labelRoutes)
   app.route("/api/v1", commentRoutes)
+  app.route(
+    "/api/v1",
+    batchRoutes(projectRoutes, favouriteRoutes, taskRoutes, taskRelationRoutes, labelRoutes, commentRoutes),
+  )
   app.route("/api/v1", eventRoutes)
   app.route("/api/v1", activityRoutes)
 
