@@ -6,7 +6,7 @@ import { postgresForTests } from "./test/support/postgres-server.ts"
 import { redisForTests } from "./test/support/redis-server.ts"
 
 const suites = [
-  "test/{routes,gateway,http,domain,db,cache,hub,mail,limits,lib,observability}/**/*.test.ts",
+  "test/{routes,gateway,http,events,domain,db,cache,hub,mail,limits,lib,observability}/**/*.test.ts",
   "test/*.worker.test.ts",
 ]
 

@@ -2,6 +2,7 @@ import { Hono } from "hono"
 import { mailPages, pagePaths } from "./console/mail-pages.ts"
 import { accessLog } from "./gateway/access-log.ts"
 import { admitCaller } from "./gateway/admit-caller.ts"
+import { admitOperator } from "./gateway/admit-operator.ts"
 import { crossOrigin } from "./gateway/cross-origin.ts"
 import { freshReads } from "./gateway/fresh-reads.ts"
 import { guardFlood } from "./gateway/guard-flood.ts"
@@ -30,6 +31,7 @@ import { favouriteRoutes } from "./routes/favourites.ts"
 import { invitationRoutes } from "./routes/invitations.ts"
 import { labelRoutes } from "./routes/labels.ts"
 import { meRoutes } from "./routes/me.ts"
+import { operatorRoutes } from "./routes/operator.ts"
 import { projectRoutes } from "./routes/projects.ts"
 import { systemRoutes } from "./routes/system.ts"
 import { taskRelationRoutes } from "./routes/task-relations.ts"
@@ -60,6 +62,9 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.use("/api/v1/*", limitBody(["/api/v1/tasks/bulk", "/api/v1/batch"]))
   app.route("/api/v1", authRoutes)
   app.route("/api/v1", accountRoutes)
+
+  app.use("/api/v1/operator/*", admitOperator())
+  if (instance.settings.OPERATOR_TOKEN) app.route("/api/v1", operatorRoutes)
 
   app.use("/api/v1/*", admitCaller())
   app.use("/api/v1/*", replay())

@@ -1,6 +1,7 @@
 import type { Hono } from "hono"
 import { createApp } from "./app.ts"
 import { type Bindings, SettingsError } from "./env.ts"
+import { runJobs } from "./events/jobs/run.ts"
 import type { AppEnv } from "./http/context.ts"
 import { instanceOf } from "./http/problem.ts"
 import { openInstance } from "./instance.ts"
@@ -23,6 +24,9 @@ export default {
       throw error
     }
     return app.fetch(request, env, ctx)
+  },
+  async scheduled(_controller, env) {
+    await runJobs(await openInstance(env))
   },
 } satisfies ExportedHandler<Bindings>
 

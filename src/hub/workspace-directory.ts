@@ -1,12 +1,17 @@
 import type { Landed } from "../db/db.ts"
 import { within } from "../lib/deadline.ts"
 import { second } from "../lib/time.ts"
-import type { Poke, WorkspaceHub } from "./workspace-hub.ts"
+import type { HubStatus, Poke, WorkspaceHub } from "./workspace-hub.ts"
 
 /** Who reads the logs of workspaces. */
 export type WorkspaceHubs = {
   /** Tells the hubs what was committed. What gets lost here is found by their alarms, and by the sweep. */
   tell(landed: readonly Landed[]): Promise<void>
+  /** Lets a workspace's hub look for what it has missed. */
+  catchUp(workspaceId: string): Promise<void>
+  /** Takes away everything that a workspace's hub has stored. */
+  forget(workspaceId: string): Promise<void>
+  status(workspaceId: string): Promise<HubStatus>
 }
 
 /** Larger news are told by their number alone: the hub reads them itself. */
@@ -19,6 +24,9 @@ export function workspaceDirectory(hubs: DurableObjectNamespace<WorkspaceHub>): 
       const pokes = [...Map.groupBy(landed, ({ workspaceId }) => workspaceId).values()].map(pokeOf)
       await Promise.all(pokes.map((poke) => within(deadline, hubs.getByName(poke.workspaceId).poke(poke))))
     },
+    catchUp: (workspaceId) => within(deadline, hubs.getByName(workspaceId).catchUp(workspaceId)),
+    forget: (workspaceId) => within(deadline, hubs.getByName(workspaceId).forget()),
+    status: (workspaceId) => within(deadline, hubs.getByName(workspaceId).status()),
   }
 }
 
