@@ -20,6 +20,8 @@ import { type Expected, expectRevision } from "./revisions.ts"
 import { findAccountAt } from "./user-rows.ts"
 
 export const invitationLife = 7 * day
+/** How long after its end the directory still knows an invitation, so that sending it again is not a new entry. */
+export const expiredEntryLife = 2 * day
 
 /** Only owners make owners, and have a say in who is about to become one. */
 const permissionOver = (role: Role): Permission => (role === "owner" ? "workspace:own" : "member:manage")
@@ -181,8 +183,8 @@ export async function sendAgain(ctx: Ctx, sender: Sender, id: string, expected: 
     const { invitation: before, names } = await getPending(ctx, id)
     expectRevision(expected, before.revision)
     const at = ctx.now()
-    // Once it had expired, the directory has forgotten it, or is about to.
-    if (before.expiresAt <= at) await enterInvitee(ctx, before, at)
+    // By then the directory has forgotten it, or is about to.
+    if (before.expiresAt + expiredEntryLife - day <= at) await enterInvitee(ctx, before, at)
     const set = { generation: before.generation + 1, expiresAt: at + invitationLife, updatedAt: at }
     const after: Invitation = { ...before, ...set, revision: before.revision + 1 }
     const view = invitationView(after)

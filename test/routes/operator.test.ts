@@ -1,13 +1,12 @@
 import { env } from "cloudflare:workers"
 import { beforeAll, describe, expect, it } from "vitest"
-import { JobList, JobRun, WorkspaceHub } from "../../src/contracts/operator.ts"
+import { WorkspaceHub } from "../../src/contracts/operator.ts"
 import { parseSettings } from "../../src/env.ts"
-import { jobNames } from "../../src/events/jobs/job.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { policies } from "../../src/limits/policies.ts"
 import { openApp, type TestApp } from "../support/app.ts"
 import { newAddress, newCaller, newTask, problemIn, sharedApp } from "../support/caller.ts"
-import { execute, rowsOf } from "../support/database.ts"
+import { rowsOf } from "../support/database.ts"
 import { refusing } from "../support/faults.ts"
 import { untold } from "../support/jobs.ts"
 
@@ -105,26 +104,6 @@ describe("what operators have", () => {
 })
 
 describe("the jobs", () => {
-  const list = async () => JobList.parse(await (await ask("GET", `${api}/jobs`)).json()).data
-
-  it("are listed with their last runs, and can be run by hand", async () => {
-    await execute("delete from jobs")
-    expect((await list()).map(({ name, lastRun }) => [name, lastRun])).toEqual(jobNames.map((name) => [name, null]))
-    for (const name of jobNames) {
-      const answer = await ask("POST", `${api}/jobs/${name}/runs`)
-      expect(answer.status).toBe(200)
-      const told = JobRun.parse(await answer.json())
-      expect(told.error).toBeNull()
-      expect((await list()).find((job) => job.name === name)?.lastRun).toEqual(told)
-    }
-  })
-
-  it("do not tell where they are: that may be an address", async () => {
-    await execute("update jobs set cursor = 'ada@example.com'")
-    expect(await (await ask("GET", `${api}/jobs`)).text()).not.toContain("ada@")
-    await execute("update jobs set cursor = null")
-  })
-
   it("are 503 while the database does not answer, or nothing may be written", async () => {
     const down = await openApp({ settings, database: refusing("D1_ERROR: D1 DB is overloaded") })
     await problemIn(await ask("GET", `${api}/jobs`, { through: down }), 503)

@@ -7,7 +7,7 @@ import { workspaceDirectory } from "../../src/hub/workspace-directory.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { openApp } from "./app.ts"
 import { type Caller, newCaller } from "./caller.ts"
-import { database } from "./database.ts"
+import { database, execute } from "./database.ts"
 
 export const hubs = workspaceDirectory(env.WORKSPACE_HUB)
 
@@ -42,4 +42,15 @@ export const justBefore = (id: string): string =>
 export async function untold(): Promise<Caller> {
   const app = await openApp()
   return newCaller(await openApp({ hubs: { ...app.instance.hubs, tell: async () => undefined } }))
+}
+
+/** The same job under a name of the test's own, for it to be recorded without meeting others of its kind. */
+export async function aside(job: Job, cursor: string | null = null): Promise<Job> {
+  const name = `${job.name} ${crypto.randomUUID()}`
+  await execute(
+    "insert into jobs (name, cursor, started_at, duration_ms, lag_ms, examined, done) values (?, ?, 0, 0, 0, 0, 0)",
+    name,
+    cursor,
+  )
+  return { ...job, name: name as Job["name"] }
 }

@@ -57,9 +57,9 @@ function sampleOf(
 const rowOf = (ids: Ids, { name, fields }: (typeof configs)[number]) =>
   Object.fromEntries(fields.map(([field, column]) => [field, sampleOf(ids, name, column)]))
 
-/** A workspace that was deleted at that time, with a row in every table. */
-export async function fillWorkspace(deletedAt: number | null): Promise<Ids> {
-  const ids = { workspaceId: newId("workspace"), userId: newId("user") }
+/** A workspace that was deleted at that time, with a row in every table. Its id sorts after those of all others. */
+export async function fillWorkspace(deletedAt: number | null, first = "wsp_7"): Promise<Ids> {
+  const ids = { workspaceId: newId("workspace").replace("wsp_0", first), userId: newId("user") }
   // Parents first.
   const order = [...tenantTables.map(([name]) => name), ...directory].reverse()
   const rest = ofWorkspaces.map(({ name }) => name).filter((name) => !order.includes(name as never))

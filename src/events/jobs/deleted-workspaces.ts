@@ -13,7 +13,7 @@ export const budget = 5_000
 const leastCost = 50
 
 /** So long after nobody can restore it any more: whoever was just in time is done by then. */
-export const purgedAfter = deletionGrace + day
+export const purgedAfter = deletionGrace + 2 * day
 
 /**
  * Takes away what is left of deleted workspaces: a part of it in each run, children first, and at last the directory's
@@ -119,20 +119,26 @@ async function deleteSome(ctx: JobCtx, workspaceId: string, [name, key]: TenantT
   const { db } = ctx
   const table = db.tables[name]
   const columns = getTableColumns(table) as Record<string, SQLWrapper>
-  const names = ["workspaceId", ...key].map((column) => columns[column] as SQLWrapper)
+  const [first, ...others] = key.map((column) => columns[column] as SQLWrapper)
+  const ofWorkspace = eq(table.workspaceId, workspaceId)
+  const deletion = (range?: SQL) =>
+    db.writeAndTell(db.sql.delete(table).where(and(ofWorkspace, range)).returning({ workspaceId: table.workspaceId }))
+  if (!first) return (await deletion())[0].length
   await forgetInDirectory(ctx, workspaceId, name)
-  const some = sql`select ${sql.join(names, sql`, `)} from ${table} where ${table.workspaceId} = ${workspaceId} ${inOrder(names)} limit ${chunk}`
-  const [gone] = await db.writeAndTell(
+  const names = [first, ...others] as const
+  const [places] = await db.read(
     db.sql
-      .delete(table)
-      .where(and(eq(table.workspaceId, workspaceId), sql`(${sql.join(names, sql`, `)}) in (${some})`))
-      .returning({ workspaceId: table.workspaceId }),
+      .select(Object.fromEntries(key.map((column) => [column, columns[column] as SQL<string | number>])))
+      .from(table)
+      .where(ofWorkspace)
+      .orderBy(...names.map((column) => sql`${column}`))
+      .limit(chunk),
   )
-  return gone.length
+  const last = places.at(-1)
+  if (!last) return 0
+  const to = key.map((column) => last[column] as string | number)
+  return (await deletion(db.inRange({ columns: names, from: null, to })))[0].length
 }
-
-/** The same ones each time, so that the directory forgets whom the workspace forgets. */
-const inOrder = (names: SQLWrapper[]): SQL => sql`order by ${sql.join(names, sql`, `)}`
 
 /** Where to look for the people whose rows are about to go. */
 async function forgetInDirectory({ db }: JobCtx, workspaceId: string, name: TenantTable[0]): Promise<void> {

@@ -1,5 +1,6 @@
-import { and, asc, eq, type SQL, sql } from "drizzle-orm"
+import { and, asc, eq, sql } from "drizzle-orm"
 import type { Row } from "../../db/tables.ts"
+import { expiredEntryLife } from "../../domain/invitations.ts"
 import { hour } from "../../lib/time.ts"
 import { type Job, type JobCtx, lateness } from "./job.ts"
 
@@ -47,17 +48,14 @@ const nameOf = ({ workspaceId, id }: Found) => `${workspaceId} ${id}`
 
 /** Since when an entry leads nowhere; null for one that does lead somewhere, or may yet. */
 export function uselessSince({ createdAt }: Entry, invitation: Found | undefined, now: number): number | null {
-  if (invitation?.status === "pending") return invitation.expiresAt <= now ? invitation.expiresAt : null
-  return createdAt + patience <= now ? createdAt + patience : null
+  const since = invitation?.status === "pending" ? invitation.expiresAt + expiredEntryLife : createdAt + patience
+  return since <= now ? since : null
 }
 
-const placeIn = ({ db }: JobCtx): SQL => {
+const keyOf = ({ db }: JobCtx) => {
   const { email, workspaceId, invitationId } = db.tables.invitees
-  return sql`(${email}, ${workspaceId}, ${invitationId})`
+  return [email, workspaceId, invitationId] as const
 }
-
-const isBeyond = (ctx: JobCtx, from: Place | null): SQL | undefined =>
-  from ? sql`${placeIn(ctx)} > (${from[0]}, ${from[1]}, ${from[2]})` : undefined
 
 async function lookAt(ctx: JobCtx, from: Place | null): Promise<Entry[]> {
   const { db } = ctx
@@ -66,7 +64,7 @@ async function lookAt(ctx: JobCtx, from: Place | null): Promise<Entry[]> {
     db.sql
       .select()
       .from(invitees)
-      .where(isBeyond(ctx, from))
+      .where(db.inRange({ columns: keyOf(ctx), from, to: null }))
       .orderBy(asc(invitees.email), asc(invitees.workspaceId), asc(invitees.invitationId))
       .limit(window),
   )
@@ -95,8 +93,7 @@ async function forget(ctx: JobCtx, from: Place | null, entries: Entry[]): Promis
       .delete(invitees)
       .where(
         and(
-          isBeyond(ctx, from),
-          sql`${placeIn(ctx)} <= (${email}, ${workspaceId}, ${invitationId})`,
+          db.inRange({ columns: keyOf(ctx), from, to: [email, workspaceId, invitationId] }),
           sql`(${sql.join(columns, sql`, `)}) in (${named})`,
         ),
       ),

@@ -1,4 +1,4 @@
-import { and, asc, lt, type SQL, sql } from "drizzle-orm"
+import { and, asc, lt } from "drizzle-orm"
 import { receiptLife } from "../../db/commit.ts"
 import { type Job, type JobCtx, lateness } from "./job.ts"
 
@@ -26,7 +26,7 @@ export const expiredReceipts: Job = {
       const [gone] = await db.writeAndTell(
         db.sql
           .delete(receipts)
-          .where(and(isBeyond(ctx, from), isUpTo(ctx, to), isExpired))
+          .where(and(db.inRange({ columns: keyOf(ctx), from, to }), isExpired))
           .returning({ createdAt: receipts.createdAt }),
       )
       done = gone.length
@@ -50,19 +50,14 @@ async function lookAt(ctx: JobCtx, from: Place | null) {
     db.sql
       .select({ workspaceId, actorId, key, createdAt })
       .from(db.tables.receipts)
-      .where(isBeyond(ctx, from))
+      .where(db.inRange({ columns: keyOf(ctx), from, to: null }))
       .orderBy(asc(workspaceId), asc(actorId), asc(key))
       .limit(window),
   )
   return rows
 }
 
-const placeIn = ({ db }: JobCtx): SQL => {
+const keyOf = ({ db }: JobCtx) => {
   const { workspaceId, actorId, key } = db.tables.receipts
-  return sql`(${workspaceId}, ${actorId}, ${key})`
+  return [workspaceId, actorId, key] as const
 }
-
-const isBeyond = (ctx: JobCtx, from: Place | null): SQL | undefined =>
-  from ? sql`${placeIn(ctx)} > (${from[0]}, ${from[1]}, ${from[2]})` : undefined
-
-const isUpTo = (ctx: JobCtx, to: Place): SQL => sql`${placeIn(ctx)} <= (${to[0]}, ${to[1]}, ${to[2]})`
