@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns, gt, type SQL, type SQLWrapper, sql } from "drizzle-orm"
+import { and, asc, eq, getTableColumns, gt, gte, type SQL, type SQLWrapper, sql } from "drizzle-orm"
 import { type TenantTable, tenantTables } from "../../db/tenant-tables.ts"
 import { deletionGrace, markDeleted } from "../../domain/workspaces.ts"
 import { day } from "../../lib/time.ts"
@@ -104,40 +104,54 @@ async function purge(ctx: JobCtx, workspaceId: string, spending: Spending): Prom
   spend(spending, 1)
 }
 
+/** The columns of a table's primary key, beside the workspace's id. */
+function keyOf({ db }: JobCtx, [name, key]: TenantTable): SQL<string | number>[] {
+  const columns = getTableColumns(db.tables[name]) as Record<string, SQLWrapper>
+  return key.map((column) => sql<string | number>`${columns[column]}`)
+}
+
 /** The tables in which a workspace has anything. */
-async function findFilled({ db }: JobCtx, workspaceId: string): Promise<TenantTable[]> {
-  const [first, ...others] = tenantTables.map(([name]) => {
-    const table = db.tables[name]
-    return db.sql.select({ id: table.workspaceId }).from(table).where(eq(table.workspaceId, workspaceId)).limit(1)
+async function findFilled(ctx: JobCtx, workspaceId: string): Promise<TenantTable[]> {
+  const { db } = ctx
+  const [first, ...others] = tenantTables.map((table) => {
+    const { workspaceId: column } = db.tables[table[0]]
+    return (
+      db.sql
+        .select({ id: column })
+        .from(db.tables[table[0]])
+        .where(eq(column, workspaceId))
+        // In the order of the key, or Postgres may read the table to find one row of a workspace that has many.
+        .orderBy(column, ...keyOf(ctx, table))
+        .limit(1)
+    )
   })
   if (!first) return []
   const found = await db.read(first, ...others)
   return tenantTables.filter((_table, index) => (found[index]?.length ?? 0) > 0)
 }
 
-async function deleteSome(ctx: JobCtx, workspaceId: string, [name, key]: TenantTable): Promise<number> {
+/** Deletes the first rows by their key, from the first of them to the last. Tells how many. */
+async function deleteSome(ctx: JobCtx, workspaceId: string, of: TenantTable): Promise<number> {
   const { db } = ctx
-  const table = db.tables[name]
-  const columns = getTableColumns(table) as Record<string, SQLWrapper>
-  const [first, ...others] = key.map((column) => columns[column] as SQLWrapper)
+  const table = db.tables[of[0]]
   const ofWorkspace = eq(table.workspaceId, workspaceId)
   const deletion = (range?: SQL) =>
-    db.writeAndTell(db.sql.delete(table).where(and(ofWorkspace, range)).returning({ workspaceId: table.workspaceId }))
+    db.writeAndTell(db.sql.delete(table).where(and(ofWorkspace, range)).returning({ id: table.workspaceId }))
+  const [first, ...others] = keyOf(ctx, of)
   if (!first) return (await deletion())[0].length
-  await forgetInDirectory(ctx, workspaceId, name)
-  const names = [first, ...others] as const
+  await forgetInDirectory(ctx, workspaceId, of[0])
   const [places] = await db.read(
     db.sql
-      .select(Object.fromEntries(key.map((column) => [column, columns[column] as SQL<string | number>])))
+      .select(Object.fromEntries([first, ...others].map((column, index) => [`k${index}`, column.as(`k${index}`)])))
       .from(table)
       .where(ofWorkspace)
-      .orderBy(...names.map((column) => sql`${column}`))
+      .orderBy(first, ...others)
       .limit(chunk),
   )
-  const last = places.at(-1)
-  if (!last) return 0
-  const to = key.map((column) => last[column] as string | number)
-  return (await deletion(db.inRange({ columns: names, from: null, to })))[0].length
+  const [from, to] = [places.at(0), places.at(-1)]
+  if (!(from && to)) return 0
+  const range = db.inRange({ columns: [first, ...others], from: null, to: Object.values(to) })
+  return (await deletion(and(gte(first, from["k0"]), range)))[0].length
 }
 
 /** Where to look for the people whose rows are about to go. */
