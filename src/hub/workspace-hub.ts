@@ -72,7 +72,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     this.#lanes = null
     this.#workspaceId = ""
     this.#owedAt = null
-    await this.ctx.storage.deleteAlarm()
+    // The alarm is deleted with it.
     await this.ctx.storage.deleteAll()
     this.#state.forgotten()
   }
