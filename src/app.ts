@@ -2,6 +2,7 @@ import { Hono } from "hono"
 import { mailPages, pagePaths } from "./console/mail-pages.ts"
 import { accessLog } from "./gateway/access-log.ts"
 import { admitCaller } from "./gateway/admit-caller.ts"
+import { admitOperator } from "./gateway/admit-operator.ts"
 import { crossOrigin } from "./gateway/cross-origin.ts"
 import { freshReads } from "./gateway/fresh-reads.ts"
 import { guardFlood } from "./gateway/guard-flood.ts"
@@ -21,6 +22,7 @@ import { activityRoutes } from "./routes/activity.ts"
 import { apiKeyRoutes } from "./routes/api-keys.ts"
 import { authRoutes } from "./routes/auth.ts"
 import { avatarRoutes } from "./routes/avatars.ts"
+import { batchRoutes } from "./routes/batch.ts"
 import { commentRoutes } from "./routes/comments.ts"
 import { devRoutes } from "./routes/dev.ts"
 import { docsRoutes } from "./routes/docs.ts"
@@ -30,6 +32,7 @@ import { invitationRoutes } from "./routes/invitations.ts"
 import { labelRoutes } from "./routes/labels.ts"
 import { meRoutes } from "./routes/me.ts"
 import { notificationRoutes } from "./routes/notifications.ts"
+import { operatorRoutes } from "./routes/operator.ts"
 import { projectRoutes } from "./routes/projects.ts"
 import { realtimeRoutes, ticketRoutes } from "./routes/realtime.ts"
 import { reminderRoutes } from "./routes/reminders.ts"
@@ -60,11 +63,13 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/", mailPages)
   if (instance.settings.ENVIRONMENT !== "production") app.route("/", devRoutes)
 
-  app.use("/api/v1/*", limitBody(["/api/v1/tasks/bulk"]))
+  app.use("/api/v1/*", limitBody(["/api/v1/tasks/bulk", "/api/v1/batch"]))
   app.route("/api/v1", authRoutes)
   app.route("/api/v1", accountRoutes)
 
   app.route("/api/v1", realtimeRoutes)
+  app.use("/api/v1/operator/*", admitOperator())
+  if (instance.settings.OPERATOR_TOKEN) app.route("/api/v1", operatorRoutes)
 
   app.use("/api/v1/*", admitCaller())
   app.use("/api/v1/*", replay())
@@ -79,6 +84,10 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", taskRelationRoutes)
   app.route("/api/v1", labelRoutes)
   app.route("/api/v1", commentRoutes)
+  app.route(
+    "/api/v1",
+    batchRoutes(projectRoutes, favouriteRoutes, taskRoutes, taskRelationRoutes, labelRoutes, commentRoutes),
+  )
   app.route("/api/v1", eventRoutes)
   app.route("/api/v1", activityRoutes)
   app.route("/api/v1", notificationRoutes)

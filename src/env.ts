@@ -32,6 +32,7 @@ export type Bindings = {
   SIGNING_KEY?: string
   PREVIOUS_SIGNING_KEY?: string
   INSTANCE_KEY?: string
+  OPERATOR_TOKEN?: string
   UPSTASH_REDIS_REST_URL?: string
   UPSTASH_REDIS_REST_TOKEN?: string
 }
@@ -79,6 +80,10 @@ const settingsSchema = z
     SIGNING_KEY: privateKey,
     PREVIOUS_SIGNING_KEY: privateKey.optional(),
     INSTANCE_KEY: z.base64url().length(43),
+    OPERATOR_TOKEN: z
+      .string()
+      .regex(/^[!-~]{32,256}$/, "must have 32 to 256 printable ASCII characters")
+      .optional(),
     UPSTASH_REDIS_REST_URL: z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).optional(),
     UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
   })

@@ -3,6 +3,7 @@ import { createApp } from "./app.ts"
 import { type Bindings, SettingsError } from "./env.ts"
 import type { LetterMessage } from "./events/reader.ts"
 import { sendLetters } from "./events/send-letters.ts"
+import { runJobs } from "./events/jobs/run.ts"
 import type { AppEnv } from "./http/context.ts"
 import { instanceOf } from "./http/problem.ts"
 import { type Instance, openInstance } from "./instance.ts"
@@ -38,6 +39,11 @@ export default {
       default:
         logFailure(batch.queue, "queue", new Error(`${batch.messages.length} messages were given up`))
     }
+  },
+
+  async scheduled(_controller, env) {
+    instance ??= await openInstance(env)
+    await runJobs(instance)
   },
 } satisfies ExportedHandler<Bindings>
 

@@ -1,6 +1,6 @@
 import * as z from "zod"
 import { toEmoji } from "../lib/emoji.ts"
-import { Cursor, id, Limit, markdown, page, pathId, Revision, sortBy, Time, text } from "./common.ts"
+import { Base, Cursor, chosenId, id, Limit, markdown, page, pathId, Revision, sortBy, Time, text } from "./common.ts"
 
 const Person = z.object({ id: id("user"), name: z.string() })
 
@@ -36,8 +36,9 @@ export type CommentView = z.output<typeof Comment>
 
 const body = markdown(65_536).refine((value) => value.trim() !== "", { error: "must not be empty" })
 
-export const NewComment = z.strictObject({ body })
-export const CommentPatch = z.strictObject({ body, revision: Revision.optional() })
+export const NewComment = z.strictObject({ id: chosenId("comment"), body })
+export type NewCommentInput = z.output<typeof NewComment>
+export const CommentPatch = z.strictObject({ body, revision: Revision.optional(), base: Base })
 
 export const CommentPath = z.object({ commentId: pathId("comment") })
 

@@ -1,6 +1,6 @@
 import * as z from "zod"
 import { byteLength } from "../lib/bytes.ts"
-import { type IdKind, idPattern } from "../lib/ids.ts"
+import { type IdKind, idPattern, idPrefixes } from "../lib/ids.ts"
 
 /** Text that every part of the system can store and send: no NUL, no half of a surrogate pair. */
 const isStorable = (value: string) => value.isWellFormed() && !value.includes("\0")
@@ -31,6 +31,24 @@ export const markdown = (maxBytes: number) =>
 /** An id in a body or a query: what is not one is 422. */
 export const id = (kind: IdKind) => z.string().regex(idPattern(kind), { error: `must be the id of a ${kind}` })
 
+/** An id that whoever makes the thing may choose. */
+export const chosenId = (kind: IdKind) =>
+  id(kind)
+    .optional()
+    .meta({
+      description: `A TypeID (${idPrefixes[kind]}_ and a UUIDv7) of your own, so that you can name it before it is there; made here when omitted`,
+    })
+
+/** Refuses an id that is chosen twice in one list. */
+export function refuseTwinIds({ value, issues }: z.core.ParsePayload<{ id?: string | undefined }[]>): void {
+  const chosen = value.map(({ id }) => id)
+  for (const [index, named] of chosen.entries()) {
+    if (named !== undefined && chosen.indexOf(named) < index) {
+      issues.push({ code: "custom", input: named, path: [index, "id"], message: "is there twice" })
+    }
+  }
+}
+
 /** An id in a path: what is not one names nothing, so the verb says 404. */
 export const pathId = (kind: IdKind) => z.string().meta({ description: `Id of a ${kind}` })
 
@@ -51,6 +69,12 @@ export const calendarDate = () =>
 
 export const Revision = z.int().min(1).meta({ description: "Grows by one with each change of the row" })
 
+/** The revision that a change was written against, for it to be merged with what has happened since. */
+export const Base = Revision.optional().meta({
+  description:
+    "The revision that you changed: what others have changed since then is kept, field by field. Not with revision or If-Match",
+})
+
 export const Problem = z
   .object({
     type: z.string(),
@@ -60,6 +84,10 @@ export const Problem = z
     detail: z.string(),
     instance: z.string().meta({ description: "urn:edgewise:request:<request id>" }),
     errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+    base: Revision.optional().meta({ description: "With a conflict of two versions: what yours was written against" }),
+    current: z.record(z.string(), z.unknown()).optional().meta({ description: "The row as it stands" }),
+    yours: z.record(z.string(), z.unknown()).optional().meta({ description: "The fields as you wanted them" }),
+    overlapping: z.array(z.string()).optional().meta({ description: "The fields that others have changed, too" }),
   })
   .meta({
     id: "Problem",

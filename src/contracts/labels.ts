@@ -1,6 +1,6 @@
 import * as z from "zod"
 import { labelKey } from "../lib/label-names.ts"
-import { Cursor, id, Limit, line, page, pathId, Revision, Time } from "./common.ts"
+import { Base, Cursor, chosenId, id, Limit, line, page, pathId, Revision, refuseTwinIds, Time } from "./common.ts"
 
 const longestName = 50
 
@@ -31,18 +31,20 @@ export const Label = z
 export type LabelView = z.output<typeof Label>
 
 export const NewLabel = z.strictObject({
+  id: chosenId("label"),
   name: LabelName,
   color: Color.optional().meta({ description: "#rrggbb; chosen by the name when omitted" }),
 })
 export type NewLabelInput = z.output<typeof NewLabel>
 
-export const NewLabels = z.strictObject({ labels: z.array(NewLabel).min(1).max(100) })
+export const NewLabels = z.strictObject({ labels: z.array(NewLabel).min(1).max(100).check(refuseTwinIds) })
 export const LabelList = z.object({ data: z.array(Label) })
 
 export const LabelPatch = z.strictObject({
   name: LabelName.optional(),
   color: Color.optional(),
   revision: Revision.optional(),
+  base: Base,
 })
 export type LabelPatchInput = z.output<typeof LabelPatch>
 

@@ -1,6 +1,6 @@
 import * as z from "zod"
 import { levelNames } from "../lib/roles.ts"
-import { Cursor, id, Limit, line, markdown, page, pathId, Revision, sortBy, Time } from "./common.ts"
+import { Base, Cursor, chosenId, id, Limit, line, markdown, page, pathId, Revision, sortBy, Time } from "./common.ts"
 import { Role } from "./members.ts"
 
 const description = markdown(65_536)
@@ -27,6 +27,7 @@ export const Project = z
 export type ProjectView = z.output<typeof Project>
 
 export const NewProject = z.strictObject({
+  id: chosenId("project"),
   name: line(200),
   description: description.default(""),
   visibility: Visibility.default("workspace"),
@@ -42,6 +43,7 @@ export const ProjectPatch = z.strictObject({
   description: description.optional(),
   visibility: Visibility.optional(),
   revision: Revision.optional(),
+  base: Base,
 })
 
 export type NewProjectInput = z.output<typeof NewProject>

@@ -2,8 +2,10 @@ import * as z from "zod"
 import { isTaskName } from "../lib/ids.ts"
 import { isPosition, longestPosition } from "../lib/positions.ts"
 import {
+  Base,
   Cursor,
   calendarDate,
+  chosenId,
   id,
   instant,
   Limit,
@@ -11,6 +13,7 @@ import {
   markdown,
   page,
   Revision,
+  refuseTwinIds,
   sortBy,
   Time,
   words,
@@ -41,13 +44,18 @@ function refuseTwins({ value, issues }: z.core.ParsePayload<string[]>): void {
   }
 }
 
+export const assigneesAtMost = 20
+export const labelsAtMost = 50
+
+const atMost = (count: number) => ({ error: `must have at most ${count} entries` })
+
 const assigneeIds = z
   .array(id("user"))
-  .max(20, { error: "must have at most 20 entries" })
+  .max(assigneesAtMost, atMost(assigneesAtMost))
   .check(refuseTwins)
   .meta({ description: "Members who see the project" })
 
-const labelIds = z.array(id("label")).max(50, { error: "must have at most 50 entries" }).check(refuseTwins)
+const labelIds = z.array(id("label")).max(labelsAtMost, atMost(labelsAtMost)).check(refuseTwins)
 
 export const Task = z
   .object({
@@ -107,6 +115,7 @@ const content = {
 }
 
 export const NewTask = z.strictObject({
+  id: chosenId("task"),
   ...content,
   projectId: id("project"),
   parentId: id("task").nullable().default(null).meta({ description: "A task of the same project" }),
@@ -122,13 +131,14 @@ export const NewTask = z.strictObject({
 
 export type NewTaskInput = z.output<typeof NewTask>
 
-export const NewTasks = z.strictObject({ tasks: z.array(NewTask).min(1).max(100) })
+export const NewTasks = z.strictObject({ tasks: z.array(NewTask).min(1).max(100).check(refuseTwinIds) })
 export const TaskList = z.object({ data: z.array(Task) })
 
 export const TaskPatch = z.strictObject({
   ...z.object(content).partial().shape,
   parentId: id("task").nullable().optional().meta({ description: "A task of the same project" }),
   revision: Revision.optional(),
+  base: Base,
 })
 export type TaskPatchInput = z.output<typeof TaskPatch>
 

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm"
 import { drizzle } from "drizzle-orm/d1"
 import { type Dialect, namesAndValues } from "./dialect.ts"
 import type { Database, Engine } from "./engine.ts"
+import { keyRangeSqlite } from "./key-range.ts"
 import { scanSqlite } from "./scan.ts"
 import type { Sql } from "./sql.ts"
 import * as tables from "./sqlite.ts"
@@ -25,6 +26,7 @@ export const sqliteDialect: Dialect = {
   jsonText: (object) => object,
   joinInOrder: sql`cross join`,
   joinEach: (table, alias, on) => sql`cross join ${table} ${sql.raw(alias)} on ${on}`,
+  inRange: keyRangeSqlite,
   scanPage: scanSqlite,
 }
 

@@ -28,6 +28,8 @@ export type Db = Dialect & {
   read<const Queries extends Statements>(...queries: Queries): Promise<BatchResponse<Queries>>
   /** Writes to the directory: all or nothing, one round trip. A repeat after a lost answer must be harmless. */
   write(...statements: Statements): Promise<void>
+  /** The same, and tells what the statements return. Of a repeat, that is what it found still to be done. */
+  writeAndTell<const Written extends Statements>(...statements: Written): Promise<BatchResponse<Written>>
   /** Writes to a workspace, with its events and receipt: all or nothing, one round trip. Throws CommitRefused. */
   commit(commit: Commit): Promise<Committed>
   /** Resolves once there is a connection. */
@@ -115,6 +117,7 @@ export function openDb(
     write: async (...statements) => {
       await trying(write, (run) => run(statements))
     },
+    writeAndTell: (...statements) => trying(write, (run) => run(statements)),
     async commit(commit) {
       const committed = await trying(write, async (run, n) => {
         try {

@@ -1,4 +1,5 @@
 import { type SQL, type SQLWrapper, sql } from "drizzle-orm"
+import type { KeyRange } from "./key-range.ts"
 import type { Scan } from "./scan.ts"
 import type { Sql } from "./sql.ts"
 import type { Tables } from "./tables.ts"
@@ -38,6 +39,8 @@ export type Dialect = {
   joinInOrder: SQL
   /** Joins the rows of a table that each row before has, found one by one: the steps of a recursion. */
   joinEach(table: SQLWrapper, alias: string, on: SQL): SQL
+  /** Whether a row is in a stretch of its primary key, to be read or written from end to end: see key-range.ts. */
+  inRange(range: KeyRange): SQL | undefined
   /** The rows of a page, by the columns `id`, `k` and `is_boundary`: see scan.ts. */
   scanPage(scan: Scan): SQL
 }

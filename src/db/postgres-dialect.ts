@@ -1,6 +1,7 @@
 import { type Query, sql } from "drizzle-orm"
 import { PgDatabase, PgDialect, PgPreparedQuery, PgSession, type PreparedQueryConfig } from "drizzle-orm/pg-core"
 import { type Dialect, type FieldType, namesAndValues } from "./dialect.ts"
+import { keyRangePostgres } from "./key-range.ts"
 import * as tables from "./postgres.ts"
 import { scanPostgres } from "./scan.ts"
 import type { Sql } from "./sql.ts"
@@ -43,6 +44,7 @@ export const postgresDialect: Dialect = {
   // The offset keeps the planner from making a join of it that reads the whole workspace for each step.
   joinEach: (table, alias, on) =>
     sql`cross join lateral (select * from ${table} ${sql.raw(alias)} where ${on} offset 0) ${sql.raw(alias)}`,
+  inRange: keyRangePostgres,
   scanPage: scanPostgres,
 }
 

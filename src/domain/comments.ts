@@ -1,7 +1,8 @@
 import { and, eq, sql } from "drizzle-orm"
-import type { CommentQueryInput, CommentView } from "../contracts/comments.ts"
+import type { CommentQueryInput, CommentView, NewCommentInput } from "../contracts/comments.ts"
 import { byteLength } from "../lib/bytes.ts"
 import { accessTo, expectAccess } from "./access.ts"
+import { explainTaken } from "./chosen-ids.ts"
 import {
   answerOf,
   type Comment,
@@ -21,9 +22,10 @@ import { DomainError, notFound } from "./errors.ts"
 import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
 import { beyond, cutRows, type Order, orderBy, parseCursor, parseSort, placeOfId } from "./lists.ts"
 import { candidatesFor, mentionedIn, mentionsIn, projectOfTask } from "./mentions.ts"
+import { rebase, type Since, selectSince } from "./merging.ts"
 import { permit } from "./permissions.ts"
 import { renderedBytes, renderHtml } from "./rendering.ts"
-import { type Expected, expectRevision } from "./revisions.ts"
+import { type Expected, expectRevision, type Known } from "./revisions.ts"
 import { isHere, mustNameTask } from "./task-lookup.ts"
 
 type Render = "html" | undefined
@@ -84,10 +86,14 @@ export async function viewComment(ctx: Ctx, id: string, { render }: { render?: R
 }
 
 /** Says something about a task. Whoever it mentions is found in the trip that loads the task. */
-export async function createComment(ctx: Ctx, idOrKey: string, body: string): Promise<CommentView> {
+export async function createComment(
+  ctx: Ctx,
+  idOrKey: string,
+  { id: chosen, body }: NewCommentInput,
+): Promise<CommentView> {
   permit(ctx, "comment:write")
   mustNameTask(idOrKey)
-  const id = ctx.newId("comment")
+  const id = chosen ?? ctx.newId("comment")
   const mentions = await mentionsIn(body)
   return untilUncontested(async () => {
     const [[task], [author], ...candidates] = await ctx.db.read(
@@ -115,13 +121,18 @@ export async function createComment(ctx: Ctx, idOrKey: string, body: string): Pr
       deletedAt: null,
     }
     const view = commentView(comment)
-    await commit(ctx, {
-      permission: "comment:write",
-      at,
-      rows: [insertComment(ctx, comment)],
-      changes: [changeOfComment(comment, 1, "comment.created", { before: null, after: view })],
-      answer: { kind: "created" },
-    })
+    try {
+      await commit(ctx, {
+        permission: "comment:write",
+        at,
+        rows: [insertComment(ctx, comment)],
+        changes: [changeOfComment(comment, 1, "comment.created", { before: null, after: view })],
+        answer: { kind: "created" },
+      })
+    } catch (error) {
+      await explainTaken(ctx, "comment", error, [{ id: chosen }])
+      throw error
+    }
     return view
   })
 }
@@ -146,18 +157,23 @@ function findAuthor({ db, workspaceId, actor }: Ctx) {
  * Puts another text in the place of one's own. The log tells that it was done, and no text any more: a comment's text
  * stands in one entry at most, as long as it is what the comment says.
  */
-export async function updateComment(ctx: Ctx, id: string, body: string, expected: Expected): Promise<CommentView> {
+export async function updateComment(ctx: Ctx, id: string, body: string, known: Known): Promise<CommentView> {
   permit(ctx, "comment:write")
   mustNameComment(id)
   const mentions = await mentionsIn(body)
   return untilUncontested(async () => {
-    const [[row], ...candidates] = await ctx.db.read(
+    const log = selectSince(ctx, id, known)
+    const [[row], ...found] = await ctx.db.read(
       findComment(ctx, id),
+      ...log,
       ...candidatesFor(ctx, projectOfComment(ctx, id), mentions),
     )
+    const since = found.slice(0, log.length).flat() as Since[]
+    const candidates = found.slice(log.length) as { id: string; name: string }[][]
     const before = expectComment(ctx, row, () => "comment:write")
     if (before.createdBy !== ctx.actor.userId) throw new DomainError("forbidden", "Only its author may edit a comment")
-    expectRevision(expected, before.revision)
+    expectRevision(known, before.revision)
+    rebase(known, commentView(before), since.map(withoutText), { body })
     if (body === before.body) {
       await commitNothing(ctx, "comment:write", answerOf(commentView(before)))
       return commentView(before)
@@ -176,6 +192,12 @@ export async function updateComment(ctx: Ctx, id: string, body: string, expected
     return after
   })
 }
+
+/** The log does not keep what a comment said: that it was something else is all that is known. */
+const withoutText = ({ revision, before }: Since): Since => ({
+  revision,
+  before: JSON.stringify("editedAt" in (JSON.parse(before ?? "{}") as object) ? { body: null } : {}),
+})
 
 function projectOfComment({ db, workspaceId }: Ctx, id: string) {
   const { comments, tasks } = db.tables

@@ -29,7 +29,7 @@ export async function enter(ctx: Base, userId: string, workspaceId: string): Pro
   const found = await lookUp(ctx, userId, workspaceId)
   const { user, workspace, profile, member } = found
   if (!user) return null
-  if (!profile && !member && workspace?.createdBy === userId) {
+  if (!profile && !member && workspace?.createdBy === userId && workspace.deletedAt === null) {
     // Created, and then cut off before its first commit.
     await foundWorkspace(ctx, user, workspace)
     return "owner"

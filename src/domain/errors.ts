@@ -7,6 +7,7 @@ export type ErrorCode =
   | "not_found"
   | "method_not_allowed"
   | "conflict"
+  | "skipped"
   | "already_done"
   | "precondition_failed"
   | "too_large"
@@ -18,10 +19,19 @@ export type ErrorCode =
 /** `pointer` is a JSON Pointer into the body, or `?name` for a query parameter, or a header's name. */
 export type FieldError = { pointer: string; detail: string }
 
+/** Two versions of one row that cannot both hold: the fields that both sides have changed, and what each wants. */
+export type Versions = {
+  base: number
+  current: Record<string, unknown>
+  yours: Record<string, unknown>
+  overlapping: string[]
+}
+
 type Details = {
   errors?: FieldError[]
   /** When another try may succeed, in seconds from now. */
   retryAfter?: number
+  versions?: Versions
   cause?: unknown
 }
 
@@ -30,12 +40,14 @@ export class DomainError extends Error {
   readonly code: ErrorCode
   readonly errors: FieldError[]
   readonly retryAfter: number | null
+  readonly versions: Versions | null
 
-  constructor(code: ErrorCode, detail: string, { errors = [], retryAfter, cause }: Details = {}) {
+  constructor(code: ErrorCode, detail: string, { errors = [], retryAfter, versions, cause }: Details = {}) {
     super(detail, { cause })
     this.code = code
     this.errors = errors
     this.retryAfter = retryAfter ?? null
+    this.versions = versions ?? null
   }
 }
 

@@ -20,6 +20,8 @@ import { type Expected, expectRevision } from "./revisions.ts"
 import { findAccountAt } from "./user-rows.ts"
 
 export const invitationLife = 7 * day
+/** How long after its end the directory still knows an invitation, so that sending it again is not a new entry. */
+export const expiredEntryLife = 2 * day
 
 /** Only owners make owners, and have a say in who is about to become one. */
 const permissionOver = (role: Role): Permission => (role === "owner" ? "workspace:own" : "member:manage")
@@ -88,9 +90,8 @@ export async function invite(
     updatedAt: at,
   }
   const view = invitationView(invitation)
-  const { invitations, invitees } = db.tables
-  const entry = { email, workspaceId, invitationId: invitation.id, createdAt: at }
-  await db.write(db.sql.insert(invitees).values(entry).onConflictDoNothing())
+  const { invitations } = db.tables
+  await enterInvitee(ctx, invitation, at)
   try {
     await commit(ctx, {
       permission,
@@ -182,6 +183,8 @@ export async function sendAgain(ctx: Ctx, sender: Sender, id: string, expected: 
     const { invitation: before, names } = await getPending(ctx, id)
     expectRevision(expected, before.revision)
     const at = ctx.now()
+    // By then the directory has forgotten it, or is about to.
+    if (before.expiresAt + expiredEntryLife - day <= at) await enterInvitee(ctx, before, at)
     const set = { generation: before.generation + 1, expiresAt: at + invitationLife, updatedAt: at }
     const after: Invitation = { ...before, ...set, revision: before.revision + 1 }
     const view = invitationView(after)
@@ -221,6 +224,16 @@ export async function revokeInvitation(ctx: Ctx, id: string, expected: Expected)
     return before
   })
   await forgetInvitee(ctx, revoked)
+}
+
+async function enterInvitee({ db }: Ctx, { email, workspaceId, id }: Invitation, createdAt: number): Promise<void> {
+  const { invitees: t } = db.tables
+  await db.write(
+    db.sql
+      .insert(t)
+      .values({ email, workspaceId, invitationId: id, createdAt })
+      .onConflictDoUpdate({ target: [t.email, t.workspaceId, t.invitationId], set: { createdAt } }),
+  )
 }
 
 async function forgetInvitee({ db }: Ctx, { email, workspaceId, id }: Invitation): Promise<void> {

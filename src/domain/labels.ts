@@ -1,17 +1,19 @@
 import { and, asc, eq, isNull, sql } from "drizzle-orm"
 import type { LabelPatchInput, LabelQueryInput, LabelView, NewLabelInput } from "../contracts/labels.ts"
-import { CommitRefused } from "../db/commit.ts"
 import { insertRows } from "../db/rows.ts"
 import type { Row } from "../db/tables.ts"
 import { idPattern } from "../lib/ids.ts"
 import { colorOf, labelKey } from "../lib/label-names.ts"
 import { rfc3339 } from "../lib/time.ts"
+import { explainTaken } from "./chosen-ids.ts"
 import type { Ctx } from "./ctx.ts"
-import { DomainError, invalid, notFound } from "./errors.ts"
+import { notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
 import { beyond, cutRows, parseCursor } from "./lists.ts"
+import { rebase, selectSince } from "./merging.ts"
 import { type Permission, permit } from "./permissions.ts"
-import { type Expected, expectRevision } from "./revisions.ts"
+import { type Expected, expectRevision, type Known } from "./revisions.ts"
+import { refuseTwice, refusingTaken } from "./taken-names.ts"
 
 // Labels belong to the workspace: whoever is in it reads all of their names, in whatever project they are used.
 
@@ -68,8 +70,8 @@ async function createAll(
 ): Promise<LabelView[]> {
   permit(ctx, "label:manage")
   const at = ctx.now()
-  const drafts = inputs.map(({ name, color = colorOf(name) }): Label => {
-    const row = { workspaceId: ctx.workspaceId, id: ctx.newId("label"), name, nameKey: labelKey(name), color }
+  const drafts = inputs.map(({ id = ctx.newId("label"), name, color = colorOf(name) }): Label => {
+    const row = { workspaceId: ctx.workspaceId, id, name, nameKey: labelKey(name), color }
     const times = { createdAt: at, updatedAt: at, deletedAt: null }
     return { ...row, revision: 1, createdBy: ctx.actor.userId, ...times, mergedInto: null }
   })
@@ -88,55 +90,10 @@ async function createAll(
         ),
         answer: { kind },
       }),
+      (error) => explainTaken(ctx, "label", error, inputs, pointer),
     )
     return drafts.map(labelView)
   })
-}
-
-type Wanted = Pick<Label, "name" | "nameKey"> & { pointer: string }
-
-function refuseTwice(wanted: Wanted[]): void {
-  const seen = new Set<string>()
-  const errors = wanted.flatMap(({ nameKey, pointer }) => {
-    const isSecond = seen.has(nameKey)
-    seen.add(nameKey)
-    return isSecond ? [{ pointer: `${pointer}/name`, detail: "is the name of another label in this request" }] : []
-  })
-  if (errors.length > 0) throw invalid(...errors)
-}
-
-/** Turns the refusal of names that other labels have into `conflict`. */
-async function refusingTaken<T>(ctx: Ctx, wanted: Wanted[], committing: Promise<T>): Promise<T> {
-  try {
-    return await committing
-  } catch (error) {
-    const isTaken = error instanceof CommitRefused && error.refusal.reason === "unique"
-    if (!isTaken) throw error
-    const taken = await takenOf(ctx, wanted)
-    // Whoever had the name has given it up in the same moment.
-    if (taken.length === 0) throw new CommitRefused({ reason: "row" }, error)
-    const errors = taken.map(({ pointer }) => ({
-      pointer: `${pointer}/name`,
-      detail: "belongs to another label of this workspace",
-    }))
-    const names = taken.map(({ name }) => name).join(", ")
-    throw new DomainError("conflict", `There is a label ${names} already`, { errors, cause: error })
-  }
-}
-
-/** Which of the names other labels have. Where one was asked for, it is that one. */
-async function takenOf({ db, workspaceId }: Ctx, wanted: Wanted[]): Promise<Wanted[]> {
-  if (wanted.length === 1) return wanted
-  const { labels } = db.tables
-  const keys = wanted.map(({ nameKey }) => nameKey)
-  const [rows] = await db.read(
-    db.sql
-      .select({ nameKey: labels.nameKey })
-      .from(labels)
-      .where(and(eq(labels.workspaceId, workspaceId), isNull(labels.deletedAt), db.oneOf(labels.nameKey, keys))),
-  )
-  const taken = new Set(rows.map(({ nameKey }) => nameKey))
-  return wanted.filter(({ nameKey }) => taken.has(nameKey))
 }
 
 /** Whether a label is the one of this id, and is there. */
@@ -145,12 +102,19 @@ export function isLabel({ db, workspaceId }: Ctx, id: string) {
   return and(eq(labels.workspaceId, workspaceId), eq(labels.id, id), isNull(labels.deletedAt))
 }
 
-async function getLabelRow(ctx: Ctx, id: string, permission: Permission): Promise<Label> {
+const getLabelRow = async (ctx: Ctx, id: string, permission: Permission): Promise<Label> =>
+  (await getLabelSince(ctx, id, permission, null)).label
+
+/** A label, with what has happened to it since the caller's base. */
+async function getLabelSince(ctx: Ctx, id: string, permission: Permission, known: Known) {
   permit(ctx, permission)
   mustNameLabel(id)
-  const [[row]] = await ctx.db.read(ctx.db.sql.select().from(ctx.db.tables.labels).where(isLabel(ctx, id)))
-  if (!row) throw notFound("label")
-  return row
+  const [[label], ...since] = await ctx.db.read(
+    ctx.db.sql.select().from(ctx.db.tables.labels).where(isLabel(ctx, id)),
+    ...selectSince(ctx, id, known),
+  )
+  if (!label) throw notFound("label")
+  return { label, since: since.flat() }
 }
 
 export function mustNameLabel(id: string): void {
@@ -161,17 +125,12 @@ export async function getLabel(ctx: Ctx, id: string): Promise<LabelView> {
   return labelView(await getLabelRow(ctx, id, "label:read"))
 }
 
-export async function updateLabel(
-  ctx: Ctx,
-  id: string,
-  patch: LabelPatchInput,
-  expected: Expected,
-): Promise<LabelView> {
+export async function updateLabel(ctx: Ctx, id: string, wanted: LabelPatchInput, known: Known): Promise<LabelView> {
   return untilUncontested(async () => {
-    const before = await getLabelRow(ctx, id, "label:manage")
-    expectRevision(expected, before.revision)
+    const { label: before, since } = await getLabelSince(ctx, id, "label:manage", known)
+    expectRevision(known, before.revision)
+    const { name = before.name, color = before.color } = rebase(known, labelView(before), since, wanted)
     const at = ctx.now()
-    const { name = before.name, color = before.color } = patch
     const after = { ...before, name, nameKey: labelKey(name), color, updatedAt: at, revision: before.revision + 1 }
     const data = difference(labelView(before), labelView(after))
     if (Object.keys(data.after).length === 0) {

@@ -7,12 +7,14 @@ import { idPattern } from "../lib/ids.ts"
 import { levels } from "../lib/roles.ts"
 import { rfc3339 } from "../lib/time.ts"
 import { expectAccess, namedLevel, type Visibility } from "./access.ts"
+import { explainTaken } from "./chosen-ids.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, untilUncontested } from "./events.ts"
+import { rebase, selectSince } from "./merging.ts"
 import { type Permission, permit } from "./permissions.ts"
 import { manageMyself, nameToProject } from "./project-members.ts"
-import { type Expected, expectRevision } from "./revisions.ts"
+import { type Expected, expectRevision, type Known } from "./revisions.ts"
 
 type Project = Row<"projects">
 
@@ -76,11 +78,11 @@ export function insertProject({ db }: Pick<Ctx, "db">, project: Project, candida
 
 export async function createProject(
   ctx: Ctx,
-  { name, description, visibility, key }: NewProjectInput,
+  { id: chosen, name, description, visibility, key }: NewProjectInput,
 ): Promise<ProjectView> {
   permit(ctx, "project:create")
   const at = ctx.now()
-  const id = ctx.newId("project")
+  const id = chosen ?? ctx.newId("project")
   const draft = draftProject(
     { id, workspaceId: ctx.workspaceId, createdBy: ctx.actor.userId, at },
     { name, description, visibility, isInbox: false },
@@ -99,6 +101,7 @@ export async function createProject(
     })
     return projectView({ ...draft, key: subjects[0]?.key ?? "" })
   } catch (error) {
+    await explainTaken(ctx, "project", error, [{ id: chosen }])
     if (error instanceof CommitRefused && error.refusal.reason === "not_null") {
       const errors = [{ pointer: "/key", detail: "belongs to another project of this workspace" }]
       throw new DomainError("conflict", `The key ${key} is taken`, { errors, cause: error })
@@ -149,12 +152,15 @@ export async function getProject(ctx: Ctx, id: string): Promise<ProjectView> {
 export async function updateProject(
   ctx: Ctx,
   id: string,
-  patch: ProjectPatchInput,
-  expected: Expected,
+  wanted: ProjectPatchInput,
+  known: Known,
 ): Promise<ProjectView> {
+  permit(ctx, "project:manage")
   return untilUncontested(async () => {
-    const before = await getProjectRow(ctx, id, "project:manage")
-    expectRevision(expected, before.revision)
+    const [[row], ...since] = await ctx.db.read(selectProject(ctx, id), ...selectSince(ctx, id, known))
+    const before = expectProject(ctx, row, "project:manage")
+    expectRevision(known, before.revision)
+    const patch = rebase(known, projectView(before), since.flat(), wanted)
     const at = ctx.now()
     const { name = before.name, description = before.description, visibility = before.visibility } = patch
     const after = { ...before, name, description, visibility, updatedAt: at, revision: before.revision + 1 }

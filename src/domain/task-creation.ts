@@ -6,6 +6,7 @@ import type { Statement } from "../db/sql.ts"
 import { positionAtEnd } from "../lib/positions.ts"
 import { sees } from "./access.ts"
 import { findAssignable, insertAssignees, strangers } from "./assignees.ts"
+import { explainTaken } from "./chosen-ids.ts"
 import type { Ctx } from "./ctx.ts"
 import { type FieldError, invalid } from "./errors.ts"
 import { commit, type DomainChange, ProjectHidden, untilUncontested } from "./events.ts"
@@ -49,6 +50,7 @@ async function createAll(
       const keys = new Map(subjects.map(({ id, key }) => [id, key ?? ""]))
       return drafts.map((draft) => taskView({ ...draft, key: keys.get(draft.id) ?? "" }))
     } catch (error) {
+      await explainTaken(ctx, "task", error, inputs, pointer)
       // Where the commit stumbled is asked for only now; if all is there after all, it was a race.
       const hidden = error instanceof ProjectHidden ? error.projectIds : new Set<string>()
       if (error instanceof CommitRefused || hidden.size > 0) await explainRefusedTasks(ctx, inputs, pointer, hidden)
@@ -68,7 +70,7 @@ function draftTasks(ctx: Ctx, inputs: NewTaskInput[], at: number): Draft[] {
     const { projectId, parentId, title, description, status, priority, assigneeIds, labelIds } = input
     return {
       workspaceId: ctx.workspaceId,
-      id: ctx.newId("task"),
+      id: input.id ?? ctx.newId("task"),
       key: "",
       projectId,
       parentId,

@@ -21,6 +21,13 @@ export function isHere(ctx: Ctx, idOrKey: string): SQL | undefined {
   return and(eq(tasks.workspaceId, workspaceId), named, isNull(tasks.deletedAt), projectIsHere)
 }
 
+/** The id of the task that a text names, for a statement that looks for what belongs to it. */
+export function idOfTask(ctx: Ctx, idOrKey: string): string | SQL {
+  if (idPattern("task").test(idOrKey)) return idOrKey
+  const { tasks } = ctx.db.tables
+  return sql`(select ${tasks.id} from ${tasks} where ${isHere(ctx, idOrKey)})`
+}
+
 export function mustNameTask(idOrKey: string): void {
   if (!isTaskName(idOrKey)) throw notFound("task")
 }

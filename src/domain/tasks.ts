@@ -1,14 +1,22 @@
 import { and, eq, or, type SQL } from "drizzle-orm"
-import type { ProjectionInput, TaskAnswerView, TaskPatchInput, TaskView } from "../contracts/tasks.ts"
+import {
+  assigneesAtMost,
+  labelsAtMost,
+  type ProjectionInput,
+  type TaskAnswerView,
+  type TaskPatchInput,
+  type TaskView,
+} from "../contracts/tasks.ts"
 import { CommitRefused } from "../db/commit.ts"
 import { explainAssignees, replaceAssignees } from "./assignees.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { commit, commitNothing, type DomainChange, difference, type EventType, untilUncontested } from "./events.ts"
+import { rebase, type Since, selectSince } from "./merging.ts"
 import { permit } from "./permissions.ts"
-import { type Expected, expectRevision } from "./revisions.ts"
+import { baseOf, type Expected, expectRevision, type Known } from "./revisions.ts"
 import { explainLabels, replaceLabels } from "./task-labels.ts"
-import { getTask, isHere, mustNameTask } from "./task-lookup.ts"
+import { getTask, idOfTask, isHere, mustNameTask, selectTask, taskFrom } from "./task-lookup.ts"
 import { explainParent, mayBeParent } from "./task-parents.ts"
 import { dueSort, projectedView, type Task, taskSelection, taskView, whenColumns } from "./task-rows.ts"
 
@@ -16,7 +24,7 @@ export const isClosed = ({ status }: Pick<Task, "status">) => status === "done" 
 
 /** A task with the given fields changed; completing and reopening it follow from its status. */
 export function applyPatch(task: Task, patch: TaskPatchInput, now: number): Task {
-  const { start, due, revision: _expected, ...plain } = patch
+  const { start, due, revision: _expected, base: _base, ...plain } = patch
   const given = Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined))
   const changed: Task = { ...task, ...given, updatedAt: now, revision: task.revision + 1 }
   if (start !== undefined) {
@@ -60,14 +68,19 @@ export async function viewTask(
   return { task: projectedView(row, projection), revision: row.revision }
 }
 
-export async function updateTask(
-  ctx: Ctx,
-  idOrKey: string,
-  patch: TaskPatchInput,
-  expected: Expected,
-): Promise<TaskView> {
-  return change(ctx, idOrKey, expected, "task:write", () => patch)
+/** Changes a task. What was written against an older one is merged with what has happened since. */
+export async function updateTask(ctx: Ctx, idOrKey: string, patch: TaskPatchInput, known: Known): Promise<TaskView> {
+  return change(ctx, idOrKey, known, "task:write", (task, since) => {
+    // As it would look: a time may have been sent in another zone.
+    const wanted = pick(taskView(applyPatch(task, patch, 0)), Object.keys(patch))
+    return rebase(known, taskView(task), since, baseOf(known) === null ? patch : wanted, sets)
+  })
 }
+
+const sets = { assigneeIds: assigneesAtMost, labelIds: labelsAtMost }
+
+const pick = (view: TaskView, names: string[]): TaskPatchInput =>
+  Object.fromEntries(Object.entries(view).filter(([name]) => names.includes(name)))
 
 /** Marks a task as done. Closing a closed task changes nothing. */
 export async function closeTask(ctx: Ctx, idOrKey: string, expected: Expected): Promise<TaskView> {
@@ -82,14 +95,19 @@ export async function reopenTask(ctx: Ctx, idOrKey: string, expected: Expected):
 function change(
   ctx: Ctx,
   idOrKey: string,
-  expected: Expected,
+  known: Known,
   permission: "task:write" | "task:close",
-  decide: (task: Task) => TaskPatchInput,
+  decide: (task: Task, since: Since[]) => TaskPatchInput,
 ): Promise<TaskView> {
+  permit(ctx, permission)
   return untilUncontested(async () => {
-    const before = await getTask(ctx, idOrKey, permission)
-    expectRevision(expected, before.revision)
-    const patch = decide(before)
+    const [[row], ...since] = await ctx.db.read(
+      selectTask(ctx, idOrKey),
+      ...selectSince(ctx, idOfTask(ctx, idOrKey), known),
+    )
+    const before = taskFrom(ctx, row, permission)
+    expectRevision(known, before.revision)
+    const patch = decide(before, since.flat())
     const after = applyPatch(before, patch, ctx.now())
     // By role and level it is included; a key may have been given the one and not the other.
     if (changeType(before, after) !== "task.updated") permit(ctx, "task:close")

@@ -1,8 +1,8 @@
 import type { Context } from "hono"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
 import type { Shown } from "../cache/responses.ts"
-import { DomainError } from "../domain/errors.ts"
-import type { Expected } from "../domain/revisions.ts"
+import { DomainError, invalid } from "../domain/errors.ts"
+import type { Expected, Known } from "../domain/revisions.ts"
 import { fnv1a } from "../lib/hash.ts"
 import { sha256 } from "../lib/hmac.ts"
 import type { AppEnv } from "./context.ts"
@@ -94,6 +94,17 @@ export function expectedRevision(c: Context, revision?: number): Expected {
     .map((tag) => tag.split(".")[0] ?? "")
     .map((text) => (/^\d{1,15}$/.test(text) ? Number(text) : -1))
   return stated ? revisions.filter((tag) => stated.includes(tag)) : revisions
+}
+
+/** The same, or the revision on which the change is to be merged. Throws `invalid_input` for both. */
+export function knownRevision(
+  c: Context,
+  { revision, base }: { revision?: number | undefined; base?: number | undefined },
+): Known {
+  const expected = expectedRevision(c, revision)
+  if (base === undefined) return expected
+  if (!expected) return { base }
+  throw invalid({ pointer: "/base", detail: "does not go with revision or If-Match" })
 }
 
 /** The opaque tags of a list (RFC 9110, 8.8.3). Throws `malformed` for what is none. */

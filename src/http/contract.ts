@@ -16,6 +16,7 @@ export type Contract =
       output: z.ZodType | null
       isPublic: boolean
       isCached: boolean
+      isForOperators: boolean
       description?: string
     }
   | { kind: "input"; target: "json" | "query" | "param"; schema: z.ZodType; isOptional: boolean }
@@ -32,14 +33,14 @@ export function operationOf(handler: object): Extract<Contract, { kind: "operati
   return contract?.kind === "operation" ? contract : null
 }
 
-type OperationOptions = { isPublic?: boolean; description?: string; isCached?: boolean }
+type OperationOptions = { isPublic?: boolean; description?: string; isCached?: boolean; isForOperators?: boolean }
 
 /** Names an operation and its success. `output` null: the answer has no body. */
 export function operation(
   summary: string,
   output: z.ZodType | null = null,
   status = output ? 200 : 204,
-  { isPublic = false, isCached = false, description }: OperationOptions = {},
+  { isPublic = false, isCached = false, isForOperators = false, description }: OperationOptions = {},
 ) {
   const passThrough: MiddlewareHandler = (_c, next) => next()
   return tagged(passThrough, {
@@ -49,6 +50,7 @@ export function operation(
     output,
     isPublic,
     isCached,
+    isForOperators,
     ...(description && { description }),
   })
 }

@@ -52,6 +52,7 @@ export function openApi(app: Hono<AppEnv>, version: string): Json {
       securitySchemes: {
         accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "Or as a bearer token" },
+        operatorToken: { type: "http", scheme: "bearer", description: "OPERATOR_TOKEN, of whoever runs the instance" },
       },
       responses: {
         Problem: {
@@ -81,10 +82,11 @@ function add(operation: Operation, contract: Contract, schemas: Json): void {
     const { name, description } = contract
     operation.parameters.push({ name, in: "header", description, schema: { type: "string" } })
   } else if (contract.kind === "operation") {
-    const { summary, description, status, output, isPublic } = contract
+    const { summary, description, status, output, isPublic, isForOperators } = contract
     operation.summary = summary
     if (description) operation["description"] = description
     if (isPublic) operation["security"] = []
+    if (isForOperators) operation["security"] = [{ operatorToken: [] }]
     const content = output && { content: { "application/json": { schema: schemaOf(output, "output", schemas) } } }
     operation.responses[String(status)] = { description: summary, ...content }
   } else if (contract.target === "json") {

@@ -19,6 +19,7 @@ export const problems = {
   conflict: { status: 409, title: "Conflict with the present state" },
   already_done: { status: 409, title: "Already done" },
   precondition_failed: { status: 412, title: "Stale revision" },
+  skipped: { status: 424, title: "Skipped" },
   too_large: { status: 413, title: "Body too large" },
   unsupported_media_type: { status: 415, title: "Unsupported media type" },
   invalid_input: { status: 422, title: "Invalid input" },
@@ -37,12 +38,19 @@ export const instanceOf = (requestId: string) => `urn:edgewise:request:${request
 /** Answers with a problem document for whatever was thrown. */
 export function onError(error: Error, c: Context<AppEnv>): Response {
   const refusal = refusalOf(error)
-  const code = refusal?.code ?? "internal"
-  const { status, title } = refusal ? problems[refusal.code] : { status: 500 as const, title: "Internal error" }
+  const document = problemOf(c, refusal)
   if (refusal?.code === "unauthenticated") c.header("www-authenticate", challenge(c))
   if (refusal && refusal.retryAfter !== null) c.header("retry-after", String(Math.ceil(refusal.retryAfter)))
   c.header("cache-control", "no-store")
-  const document = {
+  // Through c.body, not Response.json, so that headers set before the throw (RateLimit, Allow) survive.
+  return c.body(JSON.stringify(document), document.status, { "content-type": "application/problem+json" })
+}
+
+/** The document that tells of a refusal; null for what nobody foresaw. */
+export function problemOf(c: Context<AppEnv>, refusal: DomainError | null) {
+  const code = refusal?.code ?? "internal"
+  const { status, title } = refusal ? problems[refusal.code] : { status: 500 as const, title: "Internal error" }
+  return {
     type: typeOf(code),
     title,
     status,
@@ -51,9 +59,8 @@ export function onError(error: Error, c: Context<AppEnv>): Response {
     detail: refusal?.message ?? "Something went wrong on our side; quote the instance when you report it",
     instance: instanceOf(c.var.requestId),
     ...(refusal && refusal.errors.length > 0 && { errors: refusal.errors }),
+    ...refusal?.versions,
   }
-  // Through c.body, not Response.json, so that headers set before the throw (RateLimit, Allow) survive.
-  return c.body(JSON.stringify(document), status, { "content-type": "application/problem+json" })
 }
 
 const retryShortly = { retryAfter: 2 }

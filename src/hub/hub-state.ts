@@ -17,14 +17,29 @@ export class HubState {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql
+  }
+
+  // Only once there is something to store: a hub that was never told of anything, or was told to forget, leaves nothing.
+  #make(): void {
+    const sql = this.#sql
     sql.exec("create table if not exists hub (id integer primary key, workspace_id text not null, lanes text not null)")
     sql.exec(`create table if not exists parked (
       reader text not null, seq integer not null, error text not null, at integer not null, primary key (reader, seq)
     )`)
   }
 
+  #isThere(): boolean {
+    return this.#sql.exec("select 1 from sqlite_master where name = 'hub'").toArray().length > 0
+  }
+
+  /** Everything has been deleted. */
+  forgotten(): void {
+    this.#saved = ""
+  }
+
   /** Null for a hub that has never been told of anything. */
   load(): { workspaceId: string; lanes: LaneStates } | null {
+    if (!this.#isThere()) return null
     const [row] = this.#sql
       .exec<{ workspace_id: string; lanes: string }>("select workspace_id, lanes from hub")
       .toArray()
@@ -37,12 +52,14 @@ export class HubState {
   save(workspaceId: string, lanes: LaneStates): void {
     const text = JSON.stringify(lanes)
     if (text === this.#saved) return
+    this.#make()
     this.#sql.exec("insert or replace into hub (id, workspace_id, lanes) values (1, ?, ?)", workspaceId, text)
     this.#saved = text
   }
 
   park(reader: ReaderName, seq: number, error: unknown, at: number): void {
     const { error: text } = describeError(error)
+    this.#make()
     this.#sql.exec("insert or replace into parked (reader, seq, error, at) values (?, ?, ?, ?)", reader, seq, text, at)
     this.#sql.exec(
       "delete from parked where rowid in (select rowid from parked order by at desc, seq desc limit -1 offset ?)",
@@ -52,6 +69,7 @@ export class HubState {
 
   /** Newest first. */
   parked(): Parked[] {
+    if (!this.#isThere()) return []
     return this.#sql.exec<Parked>("select reader, seq, error, at from parked order by at desc, seq desc").toArray()
   }
 }

@@ -1,9 +1,8 @@
 import type { Landed } from "../db/db.ts"
 import { within } from "../lib/deadline.ts"
 import { second } from "../lib/time.ts"
-import type { Admission } from "./realtime.ts"
-import { admissionHeader } from "./realtime.ts"
-import type { Poke, WorkspaceHub } from "./workspace-hub.ts"
+import { type Admission, admissionHeader } from "./realtime.ts"
+import type { HubStatus, Poke, WorkspaceHub } from "./workspace-hub.ts"
 
 /** Who reads the logs of workspaces. */
 export type WorkspaceHubs = {
@@ -11,6 +10,11 @@ export type WorkspaceHubs = {
   tell(landed: readonly Landed[]): Promise<void>
   /** The answer to a request for a socket: 101 with it, 409 for a ticket that was used, 429 for too many sockets. */
   open(admission: Admission): Promise<Response>
+  /** Lets a workspace's hub look for what it has missed. */
+  catchUp(workspaceId: string): Promise<void>
+  /** Takes away everything that a workspace's hub has stored. */
+  forget(workspaceId: string): Promise<void>
+  status(workspaceId: string): Promise<HubStatus>
 }
 
 /** Larger news are told by their number alone: the hub reads them itself. */
@@ -27,6 +31,9 @@ export function workspaceDirectory(hubs: DurableObjectNamespace<WorkspaceHub>): 
       const headers = { upgrade: "websocket", [admissionHeader]: JSON.stringify(admission) }
       return within(deadline, hubs.getByName(admission.workspaceId).fetch("https://hub/", { headers }))
     },
+    catchUp: (workspaceId) => within(deadline, hubs.getByName(workspaceId).catchUp(workspaceId)),
+    forget: (workspaceId) => within(deadline, hubs.getByName(workspaceId).forget()),
+    status: (workspaceId) => within(deadline, hubs.getByName(workspaceId).status()),
   }
 }
 

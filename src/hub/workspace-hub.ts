@@ -128,6 +128,16 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     return { lanes: this.#lanes && this.#laneStates(), parked: this.#state.parked() }
   }
 
+  /** Told when its workspace is gone for good: nothing of it is left here. */
+  async forget(): Promise<void> {
+    this.#lanes = null
+    this.#workspaceId = ""
+    this.#owedAt = null
+    // The alarm is deleted with it.
+    await this.ctx.storage.deleteAll()
+    this.#state.forgotten()
+  }
+
   // Alarms run at least once, and everything here bears being done again. A failed alarm is tried six times and then
   // never again, so it never fails: it rings later.
   override async alarm(): Promise<void> {

@@ -38,10 +38,10 @@ export function leased(engine: Engine, now: () => number): Limiter {
       return verdictOf(policy, lease, now())
     },
 
-    async take(policy, key, later = () => undefined) {
+    async take(policy, key, later = () => undefined, wanted = 1) {
       const id = idOf(policy, key)
       const known = held.get(id)?.lease ?? null
-      const spent = spend(known, now())
+      const spent = spend(known, now(), wanted)
       if (spent) {
         held.set(id, { policy, key, lease: spent })
         return verdictOf(policy, spent, now())
@@ -49,12 +49,12 @@ export function leased(engine: Engine, now: () => number): Limiter {
 
       for (const giveBack of sweep()) later(() => giveBack().catch(() => undefined))
       // Of those who find nothing at the same time, one takes a part and the others what they need.
-      const count = asking.has(id) ? 1 : partOf(policy.quota)
+      const count = asking.has(id) ? wanted : Math.max(partOf(policy.quota), wanted)
       asking.add(id)
       try {
-        const { grant, granted, askedAt } = await ask(engine, now, { policy, key, count })
+        const { grant, granted, askedAt } = await ask(engine, now, { policy, key, count, wanted })
         if (!grant.isAllowed) return { policy, isAllowed: false, remaining: 0, resetMs: grant.resetMs, window: null }
-        const lease = extend(held.get(id)?.lease ?? null, { grant, count: granted, askedAt })
+        const lease = extend(held.get(id)?.lease ?? null, { grant, count: granted, askedAt, spent: wanted })
         held.delete(id)
         if (lease.held > 0) held.set(id, { policy, key, lease })
         const { remaining, resetMs, window } = grant
@@ -66,15 +66,15 @@ export function leased(engine: Engine, now: () => number): Limiter {
   }
 }
 
-type Question = { policy: Policy; key: string; count: number }
+type Question = { policy: Policy; key: string; count: number; wanted: number }
 
-/** A part of the quota, or the one request when no whole part is left. */
-async function ask(engine: Engine, now: () => number, { policy, key, count }: Question) {
+/** A part of the quota, or what is wanted of it when no whole part is left. */
+async function ask(engine: Engine, now: () => number, { policy, key, count, wanted }: Question) {
   const askedAt = now()
   const grant = await engine.take(policy, key, count)
-  if (grant.isAllowed || count === 1 || grant.remaining === 0) return { grant, granted: count, askedAt }
+  if (grant.isAllowed || count === wanted || grant.remaining < wanted) return { grant, granted: count, askedAt }
   const again = now()
-  return { grant: await engine.take(policy, key, 1), granted: 1, askedAt: again }
+  return { grant: await engine.take(policy, key, wanted), granted: wanted, askedAt: again }
 }
 
 const verdictOf = (policy: Policy, { held, left, endsAt, window }: Lease, now: number): Verdict => ({

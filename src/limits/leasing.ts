@@ -38,10 +38,10 @@ const clockMargin = 250
 /** How many requests an isolate takes at once. */
 export const partOf = (quota: number): number => (quota >= leasedFrom ? Math.floor(quota / 100) : 1)
 
-/** The lease with one less, or null when there is nothing to spend: then it takes the engine. */
-export function spend(lease: Lease | null, now: number): Lease | null {
-  if (!lease || lease.held === 0 || now >= lease.until) return null
-  return { ...lease, held: lease.held - 1 }
+/** The lease with so many less, or null when it does not hold as many: then it takes the engine. */
+export function spend(lease: Lease | null, now: number, count = 1): Lease | null {
+  if (!lease || lease.held < count || now >= lease.until) return null
+  return { ...lease, held: lease.held - count }
 }
 
 /** The lease with one more that was spent in that window, or null when it is of another one, or over. */
@@ -50,18 +50,18 @@ export function unspend(lease: Lease | null, window: number, now: number): Lease
 }
 
 /**
- * What an isolate holds once the engine has granted `count`, of which one is spent at once. `askedAt` is when it was
+ * What an isolate holds once the engine has granted `count`, of which `spent` are spent at once. `askedAt` is when it was
  * asked and not when it answered: however long the answer takes, the window then ends no earlier than it is thought to.
  */
 export function extend(
   lease: Lease | null,
-  { grant, count, askedAt }: { grant: Grant; count: number; askedAt: number },
+  { grant, count, askedAt, spent = 1 }: { grant: Grant; count: number; askedAt: number; spent?: number },
 ): Lease {
   const endsAt = askedAt + grant.resetMs - clockMargin
   // What is left of an earlier window is worth nothing in this one.
   const kept = lease?.window === grant.window ? lease.held : 0
   const until = Math.min(askedAt + leaseLife, endsAt)
-  return { held: kept + count - 1, until, endsAt, window: grant.window, left: grant.remaining }
+  return { held: kept + count - spent, until, endsAt, window: grant.window, left: grant.remaining }
 }
 
 /** How much of a lease that has run out can be given back: nothing once its window may have ended. */

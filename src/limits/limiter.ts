@@ -12,10 +12,10 @@ export type Verdict = {
 
 export type Limiter = {
   /**
-   * Takes one from the quota of `key` under a policy. `later` gets work that may follow the answer. Throws when the
-   * engine does not answer.
+   * Takes `count`, or one, from the quota of `key` under a policy; nothing when less than that is left. `later` gets
+   * work that may follow the answer. Throws when the engine does not answer.
    */
-  take(policy: Policy, key: string, later?: (work: () => Promise<unknown>) => void): Promise<Verdict>
+  take(policy: Policy, key: string, later?: (work: () => Promise<unknown>) => void, count?: number): Promise<Verdict>
   /** Takes back what turned out to cost nothing, where that costs nothing either. Null: it stays counted. */
   takeBack(verdict: Verdict, key: string): Verdict | null
 }
@@ -32,7 +32,7 @@ export type Engine = {
 export function relaxed(limiter: Limiter): Limiter {
   const wider = (policy: Policy) => ({ ...policy, quota: policy.quota * relaxation })
   return {
-    take: (policy, key, later) => limiter.take(wider(policy), key, later),
+    take: (policy, key, later, count) => limiter.take(wider(policy), key, later, count),
     takeBack: (verdict, key) => limiter.takeBack(verdict, key),
   }
 }

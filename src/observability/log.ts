@@ -32,6 +32,12 @@ export function logFailure(requestId: string, task: string, error: unknown): voi
   )
 }
 
+/** One line for each run of a job. */
+export function logJob(run: { job: string; [field: string]: string | number }): void {
+  const level = "error" in run ? "error" : "info"
+  console.log(JSON.stringify({ at: new Date().toISOString(), level, ...run }))
+}
+
 /** Everything that went wrong or may have changed something is kept; of successful reads, a share. */
 export function isKept(
   { method, status }: Pick<AccessLine, "method" | "status">,

@@ -15,7 +15,7 @@ import { TaskPath } from "../contracts/tasks.ts"
 import * as comments from "../domain/comments.ts"
 import { listMentionable } from "../domain/mentions.ts"
 import { react, unreact } from "../domain/reactions.ts"
-import { conditional, expectedRevision, whole } from "../http/conditional.ts"
+import { conditional, expectedRevision, knownRevision, whole } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
 import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
@@ -44,7 +44,7 @@ commentRoutes.post(
   body(NewComment),
   async (c) => {
     const { idOrKey } = c.req.valid("param")
-    return created(c, await comments.createComment(c.var.ctx, idOrKey, c.req.valid("json").body))
+    return created(c, await comments.createComment(c.var.ctx, idOrKey, c.req.valid("json")))
   },
 )
 
@@ -76,9 +76,9 @@ commentRoutes.patch(
   params(CommentPath),
   body(CommentPatch),
   async (c) => {
-    const { body: text, revision } = c.req.valid("json")
+    const { body: text, revision, base } = c.req.valid("json")
     const { commentId } = c.req.valid("param")
-    const comment = await comments.updateComment(c.var.ctx, commentId, text, expectedRevision(c, revision))
+    const comment = await comments.updateComment(c.var.ctx, commentId, text, knownRevision(c, { revision, base }))
     return conditional(c, comment, comment)
   },
 )

@@ -12,7 +12,7 @@ import {
 } from "../contracts/labels.ts"
 import { mergeLabel } from "../domain/label-merging.ts"
 import * as labels from "../domain/labels.ts"
-import { conditional, expectedRevision } from "../http/conditional.ts"
+import { conditional, expectedRevision, knownRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
 import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
@@ -46,13 +46,9 @@ labelRoutes.patch(
   params(LabelPath),
   body(LabelPatch),
   async (c) => {
-    const { revision, ...patch } = c.req.valid("json")
-    const label = await labels.updateLabel(
-      c.var.ctx,
-      c.req.valid("param").labelId,
-      patch,
-      expectedRevision(c, revision),
-    )
+    const { revision, base, ...patch } = c.req.valid("json")
+    const { labelId } = c.req.valid("param")
+    const label = await labels.updateLabel(c.var.ctx, labelId, patch, knownRevision(c, { revision, base }))
     return conditional(c, label, label)
   },
 )

@@ -15,7 +15,7 @@ import {
 import { listProjects } from "../domain/project-lists.ts"
 import { listProjectMembers, nameMember, unnameMember } from "../domain/project-members.ts"
 import * as projects from "../domain/projects.ts"
-import { conditional, expectedRevision, whole } from "../http/conditional.ts"
+import { conditional, expectedRevision, knownRevision, whole } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
 import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
@@ -42,9 +42,9 @@ projectRoutes.patch(
   params(ProjectPath),
   body(ProjectPatch),
   async (c) => {
-    const { revision, ...patch } = c.req.valid("json")
+    const { revision, base, ...patch } = c.req.valid("json")
     const { projectId } = c.req.valid("param")
-    const project = await projects.updateProject(c.var.ctx, projectId, patch, expectedRevision(c, revision))
+    const project = await projects.updateProject(c.var.ctx, projectId, patch, knownRevision(c, { revision, base }))
     return conditional(c, project, project)
   },
 )

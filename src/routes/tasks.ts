@@ -21,7 +21,7 @@ import { listProjectTasks, listTasks } from "../domain/task-lists.ts"
 import { moveTask } from "../domain/task-moves.ts"
 import { placeTask } from "../domain/task-positions.ts"
 import * as tasks from "../domain/tasks.ts"
-import { conditional, expectedRevision } from "../http/conditional.ts"
+import { conditional, expectedRevision, knownRevision } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
 import { body, cachedOperation, operation, params, query } from "../http/contract.ts"
 import { created } from "../http/created.ts"
@@ -66,8 +66,9 @@ taskRoutes.get(
 )
 
 taskRoutes.patch("/tasks/:idOrKey", operation("Change a task", Task), params(TaskPath), body(TaskPatch), async (c) => {
-  const { revision, ...patch } = c.req.valid("json")
-  const task = await tasks.updateTask(c.var.ctx, c.req.valid("param").idOrKey, patch, expectedRevision(c, revision))
+  const { revision, base, ...patch } = c.req.valid("json")
+  const known = knownRevision(c, { revision, base })
+  const task = await tasks.updateTask(c.var.ctx, c.req.valid("param").idOrKey, patch, known)
   return conditional(c, task, task)
 })
 

@@ -40,6 +40,38 @@ describe("a leased limit", () => {
     expect(left).toEqual(Array.from({ length: 25 }, (_, n) => 999 - n))
   })
 
+  it("takes many at once, or nothing: from what it holds, and else from the engine", async () => {
+    const { engine, asked } = counting()
+    const limiter = leased(engine, Date.now)
+    const key = newKey()
+    const take = async (count: number) => {
+      const { isAllowed, remaining } = await limiter.take(large, key, undefined, count)
+      return [isAllowed, remaining]
+    }
+    expect(await take(4)).toEqual([true, 996])
+    expect(await take(6)).toEqual([true, 990])
+    expect(await take(99)).toEqual([true, 891])
+    expect(asked).toEqual([10, 99])
+    await engine.take(large, key, 850)
+    expect((await take(50))[0]).toBe(false)
+    expect(await take(41)).toEqual([true, 0])
+    expect((await take(1))[0]).toBe(false)
+  })
+
+  it("lets in no more than the quota, however many are taken at once by several isolates", async () => {
+    const isolates = Array.from({ length: 3 }, () => leased(durableEngine(env.RATE_LIMITER), Date.now))
+    const key = newKey()
+    let admitted = 0
+    for (let round = 0; round < 12; round += 1) {
+      const counts = [1, 3, 17, 40]
+      const takes = isolates.flatMap((limiter) => counts.map((count) => [limiter, count] as const))
+      const verdicts = await Promise.all(takes.map(([limiter, count]) => limiter.take(large, key, undefined, count)))
+      admitted += verdicts.reduce((sum, { isAllowed }, index) => sum + (isAllowed ? (takes[index]?.[1] ?? 0) : 0), 0)
+    }
+    expect(admitted).toBeLessThanOrEqual(1_000)
+    expect(admitted).toBeGreaterThanOrEqual(900)
+  })
+
   it("asks for a small quota each time", async () => {
     const { engine, asked } = counting()
     const limiter = leased(engine, Date.now)

@@ -322,6 +322,16 @@ const rules: Record<string, Rule> = {
   },
   "DELETE /api-keys/:keyId": { scopes: null, roles: members, send: (s) => onKey(s, (path) => s.caller.delete(path)) },
 
+  // ---- many writes at once: each asks for what its route asks for ----
+  "POST /batch": {
+    scopes: [],
+    roles: everybody,
+    send: ({ caller, taskId }) => {
+      const command = { key: crypto.randomUUID(), method: "PUT", path: `/tasks/${taskId}/follower` }
+      return caller.post(`${api}/batch`, { commands: [command] })
+    },
+  },
+
   // ---- labels ----
   "GET /labels": { scopes: ["label:read"], roles: everybody, send: ({ caller }) => caller.get(`${api}/labels`) },
   "POST /labels": {
