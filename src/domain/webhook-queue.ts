@@ -90,7 +90,8 @@ export async function leaseDue({ db, workspaceId, now }: Scope): Promise<{ due: 
   const later = rows.find((row) => !isDue(row))?.nextAttemptAt ?? null
   if (due.length === 0) return { due: [], nextAt: later }
   const given = db.givenRows(due, { webhookId: "text", seq: "integer", attempts: "integer" })
-  const isGiven = sql`exists (select 1 from ${given} where ${db.given("webhookId")} = ${deliveries.webhookId} and ${db.given("seq")} = ${deliveries.seq} and ${db.given("attempts")} = ${deliveries.attempts})`
+  const key = sql`(${deliveries.webhookId}, ${deliveries.seq}, ${deliveries.attempts})`
+  const isGiven = sql`${key} in (select ${db.given("webhookId")}, ${db.given("seq")}, ${db.given("attempts")} from ${given})`
   await db.write(
     db.sql
       .update(deliveries)

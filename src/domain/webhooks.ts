@@ -13,7 +13,7 @@ import type { Ctx } from "./ctx.ts"
 import { DomainError } from "./errors.ts"
 import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
 import { cutRows, parseCursor, placeOfId } from "./lists.ts"
-import { permit } from "./permissions.ts"
+import { forbidden, permit, rolesThatMay } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { expectTarget, findFiltered, refuseFilters, type Targets } from "./webhook-filters.ts"
 import {
@@ -199,7 +199,16 @@ export const liveGenerations = ({ generation, previousUntil }: Webhook, now: num
 
 export async function getSecrets(ctx: Ctx, instanceKey: CryptoKey, id: string): Promise<WebhookSecretsView> {
   permit(ctx, "webhook:manage")
-  return secretsOf(ctx, instanceKey, await getWebhookRow(ctx, id))
+  const { db, workspaceId, actor } = ctx
+  const { members } = db.tables
+  const isActor = and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId), isNull(members.removedAt))
+  const [[row], [member]] = await db.read(
+    selectWebhook(ctx, id),
+    db.sql.select({ role: members.role }).from(members).where(isActor),
+  )
+  // A token lives on for minutes after its role: too long for what is good for as long as it is not rotated.
+  if (!member || !rolesThatMay("webhook:manage").includes(member.role)) throw forbidden("webhook:manage")
+  return secretsOf(ctx, instanceKey, expectWebhook(row))
 }
 
 /** Makes a new secret. The one before signs as well for a day; the one before that no more. */

@@ -72,11 +72,11 @@ const makeWebhook = (caller: Caller) =>
   caller.post(`${api}/webhooks`, { url: "http://127.0.0.1:9/", events: ["workspace.restored"] })
 
 /** Does something with a webhook of the workspace, and makes room for the next one. */
-function onWebhook(act: (caller: Caller, path: string) => Promise<Response>): Rule {
+function onWebhook(act: (caller: Caller, path: string, owner: Caller) => Promise<Response>): Rule {
   const send = async ({ owner, caller }: Scene) => {
     const made = await makeWebhook(owner)
     const { id } = (await made.json()) as { id: string }
-    const answer = await act(caller, `${api}/webhooks/${id}`)
+    const answer = await act(caller, `${api}/webhooks/${id}`, owner)
     await owner.delete(`${api}/webhooks/${id}`)
     return answer
   }
@@ -325,7 +325,10 @@ const rules: Record<string, Rule> = {
   "GET /webhooks/:webhookId": onWebhook((caller, path) => caller.get(path)),
   "PATCH /webhooks/:webhookId": onWebhook((caller, path) => caller.patch(path, { description: "x" })),
   "DELETE /webhooks/:webhookId": onWebhook((caller, path) => caller.delete(path)),
-  "PUT /webhooks/:webhookId/activation": onWebhook((caller, path) => caller.put(`${path}/activation`)),
+  "PUT /webhooks/:webhookId/activation": onWebhook(async (caller, path, owner) => {
+    await owner.delete(`${path}/activation`)
+    return caller.put(`${path}/activation`)
+  }),
   "DELETE /webhooks/:webhookId/activation": onWebhook((caller, path) => caller.delete(`${path}/activation`)),
   "GET /webhooks/:webhookId/secrets": onWebhook((caller, path) => caller.get(`${path}/secrets`)),
   "POST /webhooks/:webhookId/secrets": onWebhook((caller, path) => caller.post(`${path}/secrets`)),

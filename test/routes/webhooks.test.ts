@@ -283,6 +283,16 @@ describe("secrets", () => {
     expect([first, second]).not.toContain(third)
   })
 
+  it("are told to nobody whose role has gone, whatever their token says", async () => {
+    const admin = await joined(ada, "admin", "Adam")
+    const { id } = await newWebhook(admin, { url })
+    expect(await secretsOf(admin, id)).toHaveLength(1)
+    await ada.patch(`/api/v1/members/${admin.userId}`, { role: "member" })
+    await problemIn(await admin.get(`${path}/${id}/secrets`), 403)
+    await ada.delete(`/api/v1/members/${admin.userId}`)
+    await problemIn(await admin.get(`${path}/${id}/secrets`), 403)
+  })
+
   it("are stored nowhere, and a repeat of a rotation does not rotate again", async () => {
     const { id } = await newWebhook(ada, { url })
     const once = { "idempotency-key": crypto.randomUUID() }
