@@ -87,7 +87,8 @@ it("a receiver that fails in four ways gets the message all the same, signed ane
   expect(transcript).toEqual([
     "1: 500",
     "2: No answer in 1000 ms",
-    expect.stringMatching(/^3: No connection: /),
+    // Between the Worker and this machine stands a proxy of wrangler's, which turns a broken connection into 500.
+    expect.stringMatching(/^3: (?:No connection: .*|500)$/),
     "4: 429",
     "5: 200",
   ])

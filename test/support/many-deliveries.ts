@@ -75,10 +75,11 @@ export async function buildManyDeliveries(): Promise<string> {
       Array.from({ length: count }, (_, n) => deliveryOf(workspaceId, id, n, now)),
     )
   }
-  const attempts = Array.from({ length: 60 }, (_, n): NewRow<"webhookAttempts"> => {
-    const what = { durationMs: 1, status: 500, error: null, request: {}, response: null }
-    return { workspaceId: ada.workspaceId, webhookId: mine, seq: 5, attempt: n + 1, at: n, ...what }
-  })
+  const what = { at: 0, durationMs: 1, status: 500, error: null, request: {}, response: null }
+  const attempts = [
+    ...Array.from({ length: 60 }, (_, n) => ({ workspaceId: ada.workspaceId, webhookId: mine, seq: 5, attempt: n })),
+    ...Array.from({ length: count }, (_, n) => ({ workspaceId: elsewhere, webhookId: other, seq: n + 1, attempt: 1 })),
+  ].map((attempt): NewRow<"webhookAttempts"> => ({ ...attempt, ...what }))
   await insertAll("webhookAttempts", attempts)
   return `/api/v1/webhooks/${mine}`
 }
