@@ -47,9 +47,10 @@ export default {
 } satisfies ExportedHandler<Bindings>
 
 function deliveringBy({ settings, ...parts }: Instance) {
-  const { VERSION, WEBHOOK_TIMEOUT, WEBHOOK_WAITS } = settings
+  const { READ_ONLY, VERSION, WEBHOOK_TIMEOUT, WEBHOOK_WAITS } = settings
   const waits = WEBHOOK_WAITS?.map((wait) => wait * second) ?? publishedWaits
-  return { ...parts, agent: `Edgewise/${VERSION}`, timeoutMs: WEBHOOK_TIMEOUT * second, waits }
+  const timeoutMs = WEBHOOK_TIMEOUT * second
+  return { ...parts, agent: `Edgewise/${VERSION}`, timeoutMs, waits, isReadOnly: READ_ONLY }
 }
 
 /** A deployment with wrong settings serves nothing; which ones they are stands in the log, not in the answer. */

@@ -37,18 +37,25 @@ export function mayConcern({ type, subjectId }: LogEntry, { id, events }: Filter
   return !isPrivate && (events.length === 0 || events.includes(type))
 }
 
-/** An entry as a webhook is sent it; null for one that is not for it. */
+/** An entry as a webhook is sent it; null for one that it does not ask for, or does not see. */
 export function sentOf(entry: LogEntry, webhook: Filters, around: Surroundings): EventView | null {
-  if (!mayConcern(entry, webhook)) return null
+  const isAsked = mayConcern(entry, webhook) && hasLabel(entry, webhook, around)
+  return isAsked ? viewFor(entry, webhook, around) : null
+}
+
+/** An entry as a webhook sees it; null for one that it does not see, whether or not it asked for it. */
+export function viewFor(
+  entry: LogEntry,
+  { projectIds }: Pick<Filters, "projectIds">,
+  around: Surroundings,
+): EventView | null {
   const other = otherIn(entry)
-  const { projectIds } = webhook
   const sees = (id: string | null | undefined) =>
     Boolean(id) && (projectIds ? projectIds.includes(id ?? "") : around.projects.get(id ?? "") === "workspace")
   const isSeen = entry.projectId === null ? projectIds === null || entry.type === ping : sees(entry.projectId)
   const isPreviousSeen = sees(entry.previousProjectId)
   // What it never was for is not told to be hidden from it.
   if (!isSeen && projectIds && !isPreviousSeen) return null
-  if (!hasLabel(entry, webhook, around)) return null
   const isOtherSeen = other !== null && sees(around.taskProjects.get(other))
   // Nobody in particular: what tells people that they see more or less is not for it.
   return eventView({ ...entry, isSeen, isPreviousSeen, isOtherSeen }, { userId: "", role: "member" })

@@ -6,7 +6,7 @@ import { type AttemptCtx, type Attempted, findAttempt, settleAttempt, takeAttemp
 import { LookupFailed, type Targets } from "../domain/webhook-filters.ts"
 import { mailDisabled } from "../domain/webhook-mail.ts"
 import type { Webhook } from "../domain/webhook-rows.ts"
-import { findSurroundings, messageOf, sentOf } from "../domain/webhook-sight.ts"
+import { findSurroundings, messageOf, viewFor } from "../domain/webhook-sight.ts"
 import { liveGenerations } from "../domain/webhooks.ts"
 import { newId } from "../lib/ids.ts"
 import { eachInParallel } from "../lib/parallel.ts"
@@ -28,6 +28,8 @@ export type Delivering = {
   agent: string
   timeoutMs: number
   waits: readonly number[]
+  /** Nothing is written, so nothing is taken: messages come again, and then the hub's sweep. */
+  isReadOnly: boolean
   random?: () => number
   send?: typeof fetch
 }
@@ -36,11 +38,11 @@ export type Delivering = {
 // but its time runs. And one endpoint that hangs leaves room for the others.
 const atOnce = { total: 4, perKey: 3 }
 
-const Message = z.object({ workspaceId: z.string(), webhookId: z.string(), seq: z.int(), number: z.int() })
+const messageSchema = z.object({ workspaceId: z.string(), webhookId: z.string(), seq: z.int(), number: z.int() })
 
 /** Makes the attempts that are due, and settles each message alone. */
 export async function deliverBatch(batch: MessageBatch<DeliveryMessage>, parts: Delivering): Promise<void> {
-  const db = openDb(parts.database.connect())
+  const db = openDb(parts.database.connect(), { isReadOnly: parts.isReadOnly })
   try {
     const keyOf = ({ body }: Message<DeliveryMessage>) => String(body?.webhookId)
     await eachInParallel(batch.messages, { ...atOnce, keyOf }, (message) => settle(db, message, parts))
@@ -50,7 +52,7 @@ export async function deliverBatch(batch: MessageBatch<DeliveryMessage>, parts: 
 }
 
 async function settle(db: Db, message: Message<DeliveryMessage>, parts: Delivering): Promise<void> {
-  const parsed = Message.safeParse(message.body)
+  const parsed = messageSchema.safeParse(message.body)
   try {
     if (parsed.success) await deliver(db, parsed.data, parts)
     message.ack()
@@ -94,7 +96,8 @@ async function attempt(
   const { now, targets, instanceKey, timeoutMs, agent, send = (...given) => fetch(...given) } = parts
   if (webhook.status !== "active" || webhook.deletedAt !== null) return notSent("The webhook is disabled", true)
   if (!entry) return notSent("The log does not have the event any more", true)
-  const told = sentOf(entry, webhook, await findSurroundings(db, workspaceId, [entry]))
+  // Asked for is what was asked for then; seen is what is seen now.
+  const told = viewFor(entry, webhook, await findSurroundings(db, workspaceId, [entry]))
   if (!told) return notSent("The webhook does not see by now what the event is about", true)
   const refusal = await refusalOf(targets, webhook)
   if (refusal !== null) return notSent(refusal, false)

@@ -62,7 +62,7 @@ describe("the reader for webhooks", () => {
     expect([state.trips, queued]).toEqual([1, []])
   })
 
-  it("asks again once the log says that they have changed, and costs two trips for a batch that concerns one", async () => {
+  it("asks again once the log says that they have changed, and costs three trips for a batch that concerns one", async () => {
     const caller = await newCaller()
     const { read, log, state, queued } = open(caller)
     await read(await log())
@@ -79,6 +79,19 @@ describe("the reader for webhooks", () => {
     state.trips = 0
     await read(tasks.map((entry) => ({ ...entry, type: "label.created" })))
     expect(state.trips).toBe(0)
+  })
+
+  it("owes a webhook nothing from before it was made, however late that is read", async () => {
+    const caller = await newCaller()
+    await newTask(caller)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await newWebhook(caller, { url: newReceiver().url })
+    const after = await newTask(caller)
+    const { read, log, queued } = open(caller)
+    const entries = await log()
+    await read(entries)
+    expect(entries.filter(({ type }) => type === "task.created")).toHaveLength(2)
+    expect(queued.map(({ seq }) => seq)).toEqual([entries.find(({ subjectId }) => subjectId === after.id)?.seq])
   })
 
   it("owes once what it reads twice, and leaves alone what has been attempted", async () => {
