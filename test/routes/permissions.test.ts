@@ -83,6 +83,17 @@ function onWebhook(act: (caller: Caller, path: string, owner: Caller) => Promise
   return { scopes: ["webhook:manage"], roles: admins, send }
 }
 
+/** Does something with a delivery to a webhook, which was given up. */
+const onDelivery = (act: (caller: Caller, path: string) => Promise<Response>): Rule =>
+  onWebhook(async (caller, path, { workspaceId }) => {
+    await execute(
+      "insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, created_at, updated_at) values (?, ?, 1, 'workspace.created', 'failed', 10, 0, 0)",
+      workspaceId,
+      path.split("/").at(-1),
+    )
+    return act(caller, path)
+  })
+
 /** Every route that takes a token, and what it takes beside it. */
 const rules: Record<string, Rule> = {
   // ---- oneself ----
@@ -334,15 +345,11 @@ const rules: Record<string, Rule> = {
   "POST /webhooks/:webhookId/secrets": onWebhook((caller, path) => caller.post(`${path}/secrets`)),
   "POST /webhooks/:webhookId/pings": onWebhook((caller, path) => caller.post(`${path}/pings`)),
   "GET /webhooks/:webhookId/deliveries": onWebhook((caller, path) => caller.get(`${path}/deliveries`)),
-  "GET /webhooks/:webhookId/deliveries/:seq": {
-    ...onWebhook((caller, path) => caller.get(`${path}/deliveries/1`)),
-    status: 404,
-  },
-  "POST /webhooks/:webhookId/deliveries/:seq/replays": {
-    ...onWebhook((caller, path) => caller.post(`${path}/deliveries/1/replays`)),
-    status: 404,
-  },
-  "POST /webhooks/:webhookId/replays": onWebhook((caller, path) =>
+  "GET /webhooks/:webhookId/deliveries/:seq": onDelivery((caller, path) => caller.get(`${path}/deliveries/1`)),
+  "POST /webhooks/:webhookId/deliveries/:seq/replays": onDelivery((caller, path) =>
+    caller.post(`${path}/deliveries/1/replays`),
+  ),
+  "POST /webhooks/:webhookId/replays": onDelivery((caller, path) =>
     caller.post(`${path}/replays`, { fromSeq: 1, toSeq: 9 }),
   ),
 
