@@ -16,7 +16,7 @@ import type { Webhook } from "./webhook-rows.ts"
 type Filters = Pick<Webhook, "id" | "events" | "projectIds" | "labelIds">
 
 // All that it can ask for is a type of event.
-0 as unknown as (typeof webhookEvents)[number] satisfies EventType
+true satisfies (typeof webhookEvents)[number] extends EventType ? true : false
 
 /** What decides what is sent of some entries: as it is now, which may be later than they are. */
 export type Surroundings = {
