@@ -40,6 +40,7 @@ import { syncRoutes } from "./routes/sync.ts"
 import { systemRoutes } from "./routes/system.ts"
 import { taskRelationRoutes } from "./routes/task-relations.ts"
 import { taskRoutes } from "./routes/tasks.ts"
+import { webhookRoutes } from "./routes/webhooks.ts"
 import { workspaceRoutes } from "./routes/workspaces.ts"
 
 /** The table of contents: what every request passes, in order, and then what there is. */
@@ -92,6 +93,7 @@ export function createApp(instance: Instance): Hono<AppEnv> {
   app.route("/api/v1", activityRoutes)
   app.route("/api/v1", notificationRoutes)
   app.route("/api/v1", reminderRoutes)
+  app.route("/api/v1", webhookRoutes)
   app.route("/api/v1", ticketRoutes)
   app.route("/api/v1", syncRoutes)
 

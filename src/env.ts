@@ -35,6 +35,9 @@ export type Bindings = {
   OPERATOR_TOKEN?: string
   UPSTASH_REDIS_REST_URL?: string
   UPSTASH_REDIS_REST_TOKEN?: string
+  WEBHOOK_RESOLVER?: string
+  WEBHOOK_TIMEOUT?: string
+  WEBHOOK_WAITS?: string
 }
 
 const jsonText = z.string().transform((text, context): unknown => {
@@ -61,6 +64,11 @@ const origin = z
   .url({ protocol: /^https?$/, error: "must be an http(s) URL", abort: true })
   .refine((url) => new URL(url).origin === url, { error: "must be an origin: scheme, host and port, nothing after" })
 
+const seconds = z
+  .string()
+  .regex(/^\d{1,6}(?:,\d{1,6}){0,19}$/, "must be up to 20 numbers of seconds, separated by commas")
+  .transform((text) => text.split(",").map(Number))
+
 const localOrigin = "http://127.0.0.1:8787"
 
 const settingsSchema = z
@@ -86,6 +94,12 @@ const settingsSchema = z
       .optional(),
     UPSTASH_REDIS_REST_URL: z.url({ protocol: /^https?$/, error: "must be an http(s) URL" }).optional(),
     UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
+    WEBHOOK_RESOLVER: z
+      .url({ protocol: /^https?$/, error: "must be an http(s) URL" })
+      .default("https://cloudflare-dns.com/dns-query"),
+    /** Seconds. */
+    WEBHOOK_TIMEOUT: z.coerce.number().positive().max(30).default(15),
+    WEBHOOK_WAITS: seconds.optional(),
   })
   .refine((settings) => !settings.UPSTASH_REDIS_REST_URL === !settings.UPSTASH_REDIS_REST_TOKEN, {
     path: ["UPSTASH_REDIS_REST_TOKEN"],

@@ -8,7 +8,9 @@ import type { Database } from "./db/engine.ts"
 import type { Mail } from "./domain/mail.ts"
 import type { Inboxes } from "./domain/notifications.ts"
 import type { Sessions } from "./domain/sessions.ts"
+import type { Targets } from "./domain/webhook-filters.ts"
 import { type Bindings, parseSettings, type Settings } from "./env.ts"
+import { targetsOf } from "./events/targets.ts"
 import { inboxDirectory } from "./hub/inbox-directory.ts"
 import { sessionDirectory } from "./hub/session-directory.ts"
 import { type WorkspaceHubs, workspaceDirectory } from "./hub/workspace-directory.ts"
@@ -41,6 +43,8 @@ export type Instance = {
   hubs: WorkspaceHubs
   inboxes: Inboxes
   mail: Mail
+  /** Where webhooks may lead. */
+  targets: Targets
   /** Closes what is handed out and comes back: nobody else can make it. */
   instanceKey: CryptoKey
   log: Log
@@ -86,6 +90,10 @@ export async function openInstance(env: Bindings): Promise<Instance> {
     inboxes: inboxDirectory(env.USER_HUB),
     instanceKey,
     mail: mailOf({ bindings: env, settings, now }),
+    targets: targetsOf({
+      resolver: settings.WEBHOOK_RESOLVER,
+      isLocalAllowed: settings.ENVIRONMENT === "development",
+    }),
     log: consoleLog,
     now,
     startedAt: now(),

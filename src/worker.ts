@@ -1,13 +1,16 @@
 import type { Hono } from "hono"
 import { createApp } from "./app.ts"
+import { publishedWaits } from "./domain/webhook-outcomes.ts"
 import { type Bindings, SettingsError } from "./env.ts"
+import { deliverBatch } from "./events/deliver.ts"
 import { runJobs } from "./events/jobs/run.ts"
-import type { LetterMessage } from "./events/reader.ts"
+import type { DeliveryMessage, LetterMessage } from "./events/reader.ts"
 import { sendLetters } from "./events/send-letters.ts"
 import type { AppEnv } from "./http/context.ts"
 import { instanceOf } from "./http/problem.ts"
 import { type Instance, openInstance } from "./instance.ts"
 import { newId } from "./lib/ids.ts"
+import { second } from "./lib/time.ts"
 import { logFailure } from "./observability/log.ts"
 
 export { UserHub } from "./hub/user-hub.ts"
@@ -34,6 +37,8 @@ export default {
   async queue(batch, env) {
     instance ??= await openInstance(env)
     switch (batch.queue) {
+      case "edgewise-deliveries":
+        return deliverBatch(batch as MessageBatch<DeliveryMessage>, deliveringBy(instance))
       case "edgewise-letters":
         return sendLetters(batch as MessageBatch<LetterMessage>, { ...instance, hubs: env.USER_HUB })
       default:
@@ -46,6 +51,13 @@ export default {
     await runJobs(instance)
   },
 } satisfies ExportedHandler<Bindings>
+
+function deliveringBy({ settings, ...parts }: Instance) {
+  const { READ_ONLY, VERSION, WEBHOOK_TIMEOUT, WEBHOOK_WAITS } = settings
+  const waits = WEBHOOK_WAITS?.map((wait) => wait * second) ?? publishedWaits
+  const timeoutMs = WEBHOOK_TIMEOUT * second
+  return { ...parts, agent: `Edgewise/${VERSION}`, timeoutMs, waits, isReadOnly: READ_ONLY }
+}
 
 /** A deployment with wrong settings serves nothing; which ones they are stands in the log, not in the answer. */
 function misconfigured(error: SettingsError): Response {

@@ -93,6 +93,11 @@ describe("settings", () => {
     ["more than all", { LOG_SAMPLE_RATE: "2" }],
     ["less than none", { LOG_SAMPLE_RATE: "-1" }],
     ["empty", { ISSUER: "" }],
+    ["no URL", { WEBHOOK_RESOLVER: marked }],
+    ["longer than half a minute", { WEBHOOK_TIMEOUT: "31" }],
+    ["no time at all", { WEBHOOK_TIMEOUT: "0" }],
+    ["no numbers", { WEBHOOK_WAITS: `5,${marked}` }],
+    ["no list", { WEBHOOK_WAITS: "" }],
   ]
   for (const [how, settings] of wrong) {
     const [name = ""] = Object.keys(settings)

@@ -11,7 +11,16 @@ import type { Row } from "./tables.ts"
 export const receiptLife = 7 * day
 
 /** What has events of its own. */
-export type Subject = "apiKey" | "comment" | "invitation" | "label" | "member" | "project" | "task" | "workspace"
+export type Subject =
+  | "apiKey"
+  | "comment"
+  | "invitation"
+  | "label"
+  | "member"
+  | "project"
+  | "task"
+  | "webhook"
+  | "workspace"
 
 /** One change of one row, as the log will tell it. */
 export type Change = {
@@ -179,7 +188,7 @@ function advanceHead({ sql: builder, tables: { heads } }: Dialect, { workspaceId
 }
 
 const subjectTables = perDialect(
-  ({ tables: { apiKeys, comments, invitations, labels, members, profiles, projects, tasks } }) =>
+  ({ tables: { apiKeys, comments, invitations, labels, members, profiles, projects, tasks, webhooks } }) =>
     ({
       apiKey: { table: apiKeys, id: apiKeys.id, key: sql`null` },
       comment: { table: comments, id: comments.id, key: sql`null` },
@@ -188,6 +197,7 @@ const subjectTables = perDialect(
       member: { table: members, id: members.userId, key: sql`null` },
       project: { table: projects, id: projects.id, key: projects.key },
       task: { table: tasks, id: tasks.id, key: tasks.key },
+      webhook: { table: webhooks, id: webhooks.id, key: sql`null` },
       workspace: { table: profiles, id: profiles.workspaceId, key: sql`null` },
     }) as const,
 )

@@ -16,7 +16,7 @@ export type Entry = LogEntry & {
 
 const typesOf = (...types: EventType[]): ReadonlySet<string> => new Set(types)
 
-/** What concerns only those who manage the workspace's people: addresses, and who holds keys. */
+/** What concerns only those who manage the workspace's people: addresses, who holds keys, and where the log is sent. */
 export const ofManagers = typesOf(
   "invitation.created",
   "invitation.resent",
@@ -25,6 +25,13 @@ export const ofManagers = typesOf(
   "api_key.created",
   "api_key.updated",
   "api_key.revoked",
+  "webhook.created",
+  "webhook.updated",
+  "webhook.deleted",
+  "webhook.disabled",
+  "webhook.enabled",
+  "webhook.pinged",
+  "webhook.replayed",
 )
 
 /** What is of no project and yet everybody's, guests among them. */

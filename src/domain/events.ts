@@ -54,6 +54,13 @@ export type EventType =
   | "comment.deleted"
   | "comment.reacted"
   | "comment.unreacted"
+  | "webhook.created"
+  | "webhook.updated"
+  | "webhook.deleted"
+  | "webhook.disabled"
+  | "webhook.enabled"
+  | "webhook.pinged"
+  | "webhook.replayed"
 
 export type DomainChange = Omit<Change, "type" | "previousProjectId"> & {
   type: EventType

@@ -15,6 +15,7 @@ export type Message = {
     | "password_changed"
     | "invitation"
     | "notification"
+    | "webhook_disabled"
 }
 
 /** What is asked for where nothing delivers. */

@@ -29,6 +29,7 @@ export const permissions = {
   "label:read": may(everybody),
   "label:manage": may(members),
   "key:manage": may(members),
+  "webhook:manage": may(admins),
   "profile:write": may(everybody),
 } as const satisfies Record<string, Rule>
 

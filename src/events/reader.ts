@@ -24,8 +24,8 @@ export type Reader = {
   read(ctx: ReaderCtx, entries: readonly LogEntry[]): Promise<void>
 }
 
-/** One attempt at what is owed to a webhook. */
-export type DeliveryMessage = { workspaceId: string; webhookId: string; seq: number }
+/** One attempt at what is owed to a webhook: its `number` tells it from every other one. */
+export type DeliveryMessage = { workspaceId: string; webhookId: string; seq: number; number: number }
 
 /** A notification that its user shall have by mail, or all that have gathered for a digest. */
 export type LetterMessage = { userId: string; notificationId: string | null }

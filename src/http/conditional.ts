@@ -15,14 +15,14 @@ import type { AppEnv } from "./context.ts"
 type Tagged = {
   revision: number
   // What a task and a user show that is not of their row.
-  labelIds?: string[] | undefined
+  labelIds?: string[] | null | undefined
   workspace?: { id: string; role: string }
   defaultProjectId?: string | null
 }
 
 /** The ETag of a row that everybody sees the same. */
-export function tagOfRow({ revision, labelIds = [], workspace, defaultProjectId = null }: Tagged): string {
-  const others = workspace ? [workspace.id, workspace.role, defaultProjectId] : labelIds
+export function tagOfRow({ revision, labelIds, workspace, defaultProjectId = null }: Tagged): string {
+  const others = workspace ? [workspace.id, workspace.role, defaultProjectId] : (labelIds ?? [])
   return others.length > 0 ? `"${revision}.${fnv1a(others.join(" "))}"` : `"${revision}"`
 }
 

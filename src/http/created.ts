@@ -8,9 +8,10 @@ const collections: Record<string, string> = {
   com: "comments",
   key: "api-keys",
   lbl: "labels",
+  whk: "webhooks",
 }
 
-type Created = { id: string; revision: number; labelIds?: string[] }
+type Created = { id: string; revision: number; labelIds?: string[] | null }
 
 /** 201 with where the new row is and its ETag. */
 export function created<View extends Created>(c: Context<AppEnv>, view: View): Response {

@@ -8,6 +8,8 @@ import type { HubStatus, Poke, WorkspaceHub } from "./workspace-hub.ts"
 export type WorkspaceHubs = {
   /** Tells the hubs what was committed. What gets lost here is found by their alarms, and by the sweep. */
   tell(landed: readonly Landed[]): Promise<void>
+  /** Tells a hub that something is owed at a time, in epoch milliseconds. What gets lost here is found by its alarm. */
+  owe(workspaceId: string, at: number): Promise<void>
   /** The answer to a request for a socket: 101 with it, 409 for a ticket that was used, 429 for too many sockets. */
   open(admission: Admission): Promise<Response>
   /** Lets a workspace's hub look for what it has missed. */
@@ -27,6 +29,7 @@ export function workspaceDirectory(hubs: DurableObjectNamespace<WorkspaceHub>): 
       const pokes = [...Map.groupBy(landed, ({ workspaceId }) => workspaceId).values()].map(pokeOf)
       await Promise.all(pokes.map((poke) => within(deadline, hubs.getByName(poke.workspaceId).poke(poke))))
     },
+    owe: (workspaceId, at) => within(deadline, hubs.getByName(workspaceId).owe(at)),
     open(admission) {
       const headers = { upgrade: "websocket", [admissionHeader]: JSON.stringify(admission) }
       return within(deadline, hubs.getByName(admission.workspaceId).fetch("https://hub/", { headers }))

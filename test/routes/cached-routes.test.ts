@@ -65,7 +65,7 @@ const once = (caller: Caller, path: string) => caller.get(path)
 describe("the routes that a cache may answer", () => {
   it("are reads of the active workspace, and those that are about more are not among them", () => {
     expect(patterns).toHaveLength(21)
-    for (const path of ["me", "workspaces", "api-keys", "me/invitations", "auth/sessions"]) {
+    for (const path of ["me", "workspaces", "api-keys", "webhooks", "me/invitations", "auth/sessions"]) {
       expect(patterns).not.toContain(`/api/v1/${path}`)
     }
     expect(

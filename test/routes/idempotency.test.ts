@@ -48,6 +48,11 @@ describe("a request that is repeated with its Idempotency-Key", () => {
           once,
         ),
     ],
+    [
+      "makes one webhook",
+      (c, _t, _p, once) =>
+        c.post("/api/v1/webhooks", { url: "http://127.0.0.1:9/", events: ["workspace.restored"] }, once),
+    ],
     ["creates one project", (c, _t, _p, once) => c.post("/api/v1/projects", { name: "Once" }, once)],
     ["changes a task once", (c, taskId, _p, once) => c.patch(`/api/v1/tasks/${taskId}`, { priority: 2 }, once)],
     [

@@ -36,7 +36,11 @@ beforeAll(async () => {
   const invitation = await ada.post("/api/v1/invitations", { email: "eve@example.com", role: "member" })
   const { id: invitationId } = (await invitation.json()) as { id: string }
   const label = (await (await ada.post("/api/v1/labels", { name: "bug" })).json()) as { id: string }
+  const webhook = await ada.post("/api/v1/webhooks", { url: "http://127.0.0.1:9/", events: ["workspace.restored"] })
+  const { id: webhookId } = (await webhook.json()) as { id: string }
   names = {
+    webhookId,
+    seq: "1",
     labelId: label.id,
     idOrKey: task.id,
     kind: "relates",
@@ -74,6 +78,7 @@ const bodies: Record<string, object> = {
   "PUT /api/v1/tasks/:idOrKey/project": { projectId: "prj_01j00000000000000000000000" },
   "PUT /api/v1/tasks/:idOrKey/position": { after: "tsk_01j00000000000000000000000" },
   "PATCH /api/v1/members/:userId": { role: "member" },
+  "POST /api/v1/webhooks/:webhookId/replays": { fromSeq: 1, toSeq: 2 },
   "PUT /api/v1/labels/:labelId/merger": { into: "lbl_01j00000000000000000000000" },
 }
 

@@ -68,6 +68,32 @@ async function onKey({ caller }: Scene, act: (path: string) => Promise<Response>
   return act(`${api}/api-keys/${id}`)
 }
 
+const makeWebhook = (caller: Caller) =>
+  caller.post(`${api}/webhooks`, { url: "http://127.0.0.1:9/", events: ["workspace.restored"] })
+
+/** Does something with a webhook of the workspace, and makes room for the next one. */
+function onWebhook(act: (caller: Caller, path: string, owner: Caller) => Promise<Response>): Rule {
+  const send = async ({ owner, caller }: Scene) => {
+    const made = await makeWebhook(owner)
+    const { id } = (await made.json()) as { id: string }
+    const answer = await act(caller, `${api}/webhooks/${id}`, owner)
+    await owner.delete(`${api}/webhooks/${id}`)
+    return answer
+  }
+  return { scopes: ["webhook:manage"], roles: admins, send }
+}
+
+/** Does something with a delivery to a webhook, which was given up. */
+const onDelivery = (act: (caller: Caller, path: string) => Promise<Response>): Rule =>
+  onWebhook(async (caller, path, { workspaceId }) => {
+    await execute(
+      "insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, created_at, updated_at) values (?, ?, 1, 'workspace.created', 'failed', 10, 0, 0)",
+      workspaceId,
+      path.split("/").at(-1),
+    )
+    return act(caller, path)
+  })
+
 /** Every route that takes a token, and what it takes beside it. */
 const rules: Record<string, Rule> = {
   // ---- oneself ----
@@ -331,6 +357,32 @@ const rules: Record<string, Rule> = {
       return caller.post(`${api}/batch`, { commands: [command] })
     },
   },
+  // ---- webhooks ----
+  "POST /webhooks": { scopes: ["webhook:manage"], roles: admins, send: ({ caller }) => makeWebhook(caller) },
+  "GET /webhooks": {
+    scopes: ["webhook:manage"],
+    roles: admins,
+    send: ({ caller }) => caller.get(`${api}/webhooks`),
+  },
+  "GET /webhooks/:webhookId": onWebhook((caller, path) => caller.get(path)),
+  "PATCH /webhooks/:webhookId": onWebhook((caller, path) => caller.patch(path, { description: "x" })),
+  "DELETE /webhooks/:webhookId": onWebhook((caller, path) => caller.delete(path)),
+  "PUT /webhooks/:webhookId/activation": onWebhook(async (caller, path, owner) => {
+    await owner.delete(`${path}/activation`)
+    return caller.put(`${path}/activation`)
+  }),
+  "DELETE /webhooks/:webhookId/activation": onWebhook((caller, path) => caller.delete(`${path}/activation`)),
+  "GET /webhooks/:webhookId/secrets": onWebhook((caller, path) => caller.get(`${path}/secrets`)),
+  "POST /webhooks/:webhookId/secrets": onWebhook((caller, path) => caller.post(`${path}/secrets`)),
+  "POST /webhooks/:webhookId/pings": onWebhook((caller, path) => caller.post(`${path}/pings`)),
+  "GET /webhooks/:webhookId/deliveries": onWebhook((caller, path) => caller.get(`${path}/deliveries`)),
+  "GET /webhooks/:webhookId/deliveries/:seq": onDelivery((caller, path) => caller.get(`${path}/deliveries/1`)),
+  "POST /webhooks/:webhookId/deliveries/:seq/replays": onDelivery((caller, path) =>
+    caller.post(`${path}/deliveries/1/replays`),
+  ),
+  "POST /webhooks/:webhookId/replays": onDelivery((caller, path) =>
+    caller.post(`${path}/replays`, { fromSeq: 1, toSeq: 9 }),
+  ),
 
   // ---- labels ----
   "GET /labels": { scopes: ["label:read"], roles: everybody, send: ({ caller }) => caller.get(`${api}/labels`) },

@@ -1,0 +1,213 @@
+import { and, asc, desc, eq, getTableColumns, gte, lte, sql } from "drizzle-orm"
+import type {
+  AttemptView,
+  DeliveryDetailsView,
+  DeliveryQueryInput,
+  DeliveryView,
+  NewReplayInput,
+  ReplayedView,
+} from "../contracts/webhooks.ts"
+import type { Row } from "../db/tables.ts"
+import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
+import { messageIdOf } from "../lib/webhook-signature.ts"
+import type { Ctx } from "./ctx.ts"
+import { DomainError, invalid, notFound } from "./errors.ts"
+import { commit, commitNothing, untilUncontested } from "./events.ts"
+import { cutPage, examinedRows, formatCursor, parseCursor } from "./lists.ts"
+import { permit } from "./permissions.ts"
+import { attemptOf, replayed } from "./webhook-outcomes.ts"
+import { changeOfWebhook, expectWebhook, replaceWebhook, selectWebhook, type Webhook } from "./webhook-rows.ts"
+
+// What people see of deliveries, and have sent again.
+
+type Delivery = Row<"webhookDeliveries">
+
+/** How many attempts are shown with a delivery. */
+const shownAttempts = 50
+/** How many deliveries one request may have replayed. */
+export const replayedAtMost = 500
+
+function deliveryView(delivery: Delivery): DeliveryView {
+  const { webhookId, seq, type, status, attempts, nextAttemptAt, lastStatus, createdAt, updatedAt } = delivery
+  const { attempt, replay } = attemptOf(attempts)
+  return {
+    seq,
+    messageId: messageIdOf(webhookId, seq),
+    type,
+    status,
+    attempts: attempt,
+    replays: replay,
+    nextAttemptAt: rfc3339OrNull(nextAttemptAt),
+    lastStatus,
+    createdAt: rfc3339(createdAt),
+    updatedAt: rfc3339(updatedAt),
+  }
+}
+
+function attemptView(row: Row<"webhookAttempts">): AttemptView {
+  const { attempt, at, durationMs, status, error, request, response } = row
+  return {
+    ...attemptOf(attempt),
+    at: rfc3339(at),
+    durationMs,
+    status,
+    error,
+    // Written by webhook-attempts.ts, whose types they have; a request is {} until it is known what was sent.
+    request: "url" in request ? (request as AttemptView["request"]) : null,
+    response: response as AttemptView["response"],
+  }
+}
+
+/** Newest first: one page in one round trip. */
+export async function listDeliveries(
+  ctx: Ctx,
+  webhookId: string,
+  { status, limit, cursor }: DeliveryQueryInput,
+): Promise<{ data: DeliveryView[]; next: string | null }> {
+  permit(ctx, "webhook:manage")
+  const { db, workspaceId } = ctx
+  const { webhookDeliveries: deliveries } = db.tables
+  const list = `${workspaceId} ${webhookId} deliveries ${status ?? ""}`
+  const place = parseCursor(list, "number", cursor)
+  const range = place ? sql`and d.seq < ${place.k}` : sql``
+  const page = db.scanPage({
+    entries: (most, isNarrow) =>
+      sql`select d.seq as id, d.seq as k ${isNarrow ? sql`` : sql`, d.status`} from ${deliveries} d where d.workspace_id = ${workspaceId} and d.webhook_id = ${webhookId} ${range} order by d.seq desc limit ${most}`,
+    residual: status ? sql`entry.status = ${status}` : null,
+    isById: true,
+    direction: "desc",
+    limit,
+    window: Math.max(limit + 1, examinedRows - 2 * limit),
+  })
+  const [[webhook], rows] = await db.read(
+    selectWebhook(ctx, webhookId),
+    db.sql
+      .select({
+        ...getTableColumns(deliveries),
+        k: sql<number>`page.k`.as("k"),
+        isBoundary: sql<number>`page.is_boundary`.as("is_boundary"),
+      })
+      .from(sql`${page} page`)
+      .innerJoin(deliveries, and(isOf(ctx, webhookId), eq(deliveries.seq, sql`page.id`))),
+  )
+  expectWebhook(webhook)
+  const placed = rows.map((row) => ({ ...row, k: Number(row.k), id: "" }))
+  const cut = cutPage(placed, limit, "desc")
+  return { data: cut.rows.map(deliveryView), next: cut.next && formatCursor(list, cut.next) }
+}
+
+function isOf({ db, workspaceId }: Ctx, webhookId: string) {
+  const { webhookDeliveries: deliveries } = db.tables
+  return and(eq(deliveries.workspaceId, workspaceId), eq(deliveries.webhookId, webhookId))
+}
+
+/** The number in a path; what is none names no delivery. */
+function seqIn(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw notFound("delivery")
+  return Number(text)
+}
+
+function selectDelivery(ctx: Ctx, webhookId: string, seq: number) {
+  const { webhookDeliveries: deliveries } = ctx.db.tables
+  return ctx.db.sql
+    .select()
+    .from(deliveries)
+    .where(and(isOf(ctx, webhookId), eq(deliveries.seq, seq)))
+}
+
+/** A delivery with its attempts. */
+export async function getDelivery(ctx: Ctx, webhookId: string, seqText: string): Promise<DeliveryDetailsView> {
+  permit(ctx, "webhook:manage")
+  const seq = seqIn(seqText)
+  const { webhookAttempts: attempts } = ctx.db.tables
+  const [[webhook], [delivery], log] = await ctx.db.read(
+    selectWebhook(ctx, webhookId),
+    selectDelivery(ctx, webhookId, seq),
+    ctx.db.sql
+      .select()
+      .from(attempts)
+      .where(and(eq(attempts.workspaceId, ctx.workspaceId), eq(attempts.webhookId, webhookId), eq(attempts.seq, seq)))
+      .orderBy(desc(attempts.attempt))
+      .limit(shownAttempts),
+  )
+  expectWebhook(webhook)
+  if (!delivery) throw notFound("delivery")
+  return { ...deliveryView(delivery), log: log.map(attemptView) }
+}
+
+/** Has one event sent again at once, with the whole schedule before it, whatever became of it before. */
+export async function replayDelivery(ctx: Ctx, webhookId: string, seqText: string): Promise<DeliveryView> {
+  permit(ctx, "webhook:manage")
+  const seq = seqIn(seqText)
+  return untilUncontested(async () => {
+    const [[row], [delivery]] = await ctx.db.read(selectWebhook(ctx, webhookId), selectDelivery(ctx, webhookId, seq))
+    const webhook = expectWebhook(row)
+    expectActive(webhook)
+    if (!delivery) throw notFound("delivery")
+    const at = ctx.now()
+    const set = { status: "pending", attempts: replayed(delivery.attempts), nextAttemptAt: at, updatedAt: at } as const
+    const view = deliveryView({ ...delivery, ...set })
+    await sendAgain(ctx, webhook, [seq], { at, told: { fromSeq: seq, toSeq: seq, replayed: 1 }, body: view })
+    return view
+  })
+}
+
+/** Has a range sent again, as much of it as one request may. */
+export async function replayRange(ctx: Ctx, webhookId: string, input: NewReplayInput): Promise<ReplayedView> {
+  permit(ctx, "webhook:manage")
+  const { fromSeq, toSeq, status } = input
+  if (toSeq < fromSeq) throw invalid({ pointer: "/toSeq", detail: "must not be before fromSeq" })
+  const { webhookDeliveries: deliveries } = ctx.db.tables
+  return untilUncontested(async () => {
+    const [[row], rows] = await ctx.db.read(
+      selectWebhook(ctx, webhookId),
+      ctx.db.sql
+        .select({ seq: deliveries.seq, status: deliveries.status })
+        .from(deliveries)
+        .where(and(isOf(ctx, webhookId), gte(deliveries.seq, fromSeq), lte(deliveries.seq, toSeq)))
+        .orderBy(asc(deliveries.seq))
+        .limit(replayedAtMost + 1),
+    )
+    const webhook = expectWebhook(row)
+    expectActive(webhook)
+    const examined = rows.slice(0, replayedAtMost)
+    const seqs = examined.filter((each) => !status || each.status === status).map(({ seq }) => seq)
+    const view = { replayed: seqs.length, nextSeq: rows[replayedAtMost]?.seq ?? null }
+    const told = { fromSeq, toSeq: examined.at(-1)?.seq ?? toSeq, replayed: seqs.length }
+    if (seqs.length > 0) await sendAgain(ctx, webhook, seqs, { at: ctx.now(), told, body: view })
+    else await commitNothing(ctx, "webhook:manage", { kind: "changed", body: view })
+    return view
+  })
+}
+
+function expectActive({ status }: Webhook): void {
+  if (status === "disabled") throw new DomainError("conflict", "This webhook is disabled: activate it first")
+}
+
+type Replay = { at: number; told: Record<string, number>; body: Record<string, unknown> }
+
+/**
+ * Makes deliveries due, and tells the log, whose reader sends them. What is under way for one of them ends as an attempt
+ * of before: its outcome decides nothing any more.
+ */
+async function sendAgain(ctx: Ctx, webhook: Webhook, seqs: number[], { at, told, body }: Replay): Promise<void> {
+  const { webhookDeliveries: deliveries } = ctx.db.tables
+  const again = ctx.db.sql
+    .update(deliveries)
+    .set({
+      status: "pending",
+      // As `replayed` of webhook-outcomes.ts.
+      attempts: sql`(${deliveries.attempts} / 100 + 1) * 100`,
+      nextAttemptAt: at,
+      updatedAt: at,
+    })
+    .where(and(isOf(ctx, webhook.id), ctx.db.oneOf(deliveries.seq, seqs)))
+  const change = { id: webhook.id, revision: webhook.revision + 1 }
+  await commit(ctx, {
+    permission: "webhook:manage",
+    at,
+    rows: [again, replaceWebhook(ctx, webhook, { updatedAt: at })],
+    changes: [changeOfWebhook(change, "webhook.replayed", { before: null, after: told })],
+    answer: { kind: "changed", body },
+  })
+}

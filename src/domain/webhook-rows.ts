@@ -1,0 +1,74 @@
+import { and, eq, isNull } from "drizzle-orm"
+import type { disabledReasons, WebhookView } from "../contracts/webhooks.ts"
+import type { Db } from "../db/db.ts"
+import type { Statement } from "../db/sql.ts"
+import type { Row } from "../db/tables.ts"
+import { idPattern } from "../lib/ids.ts"
+import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
+import type { Ctx } from "./ctx.ts"
+import { notFound } from "./errors.ts"
+import type { DomainChange } from "./events.ts"
+import { permit } from "./permissions.ts"
+
+// How a webhook stands in the database, in the log, and outside.
+
+export type Webhook = Row<"webhooks">
+type Scope = { db: Db; workspaceId: string }
+
+export function webhookView(webhook: Webhook): WebhookView {
+  const { id, url, description, events, projectIds, labelIds, status, createdBy, revision } = webhook
+  return {
+    id,
+    url,
+    description,
+    events,
+    projectIds,
+    labelIds,
+    status,
+    disabledReason: webhook.disabledReason as (typeof disabledReasons)[number] | null,
+    failingSince: rfc3339OrNull(webhook.failingSince),
+    previousSecretUntil: rfc3339OrNull(webhook.previousUntil),
+    createdBy,
+    createdAt: rfc3339(webhook.createdAt),
+    updatedAt: rfc3339(webhook.updatedAt),
+    revision,
+  }
+}
+
+export function isLive({ db, workspaceId }: Scope, id: string) {
+  const { webhooks } = db.tables
+  return and(eq(webhooks.workspaceId, workspaceId), eq(webhooks.id, id), isNull(webhooks.deletedAt))
+}
+
+/** Brings a webhook for `expectWebhook`. */
+export function selectWebhook(ctx: Ctx, id: string) {
+  permit(ctx, "webhook:manage")
+  if (!idPattern("webhook").test(id)) throw notFound("webhook")
+  const { webhooks } = ctx.db.tables
+  return ctx.db.sql.select().from(webhooks).where(isLive(ctx, id))
+}
+
+export function expectWebhook(row: Webhook | undefined): Webhook {
+  if (!row) throw notFound("webhook")
+  return row
+}
+
+export async function getWebhookRow(ctx: Ctx, id: string): Promise<Webhook> {
+  const [[row]] = await ctx.db.read(selectWebhook(ctx, id))
+  return expectWebhook(row)
+}
+
+export function replaceWebhook(scope: Scope, before: Webhook, set: Partial<Webhook>): Statement {
+  const { webhooks } = scope.db.tables
+  return scope.db.sql
+    .update(webhooks)
+    .set({ ...set, revision: before.revision + 1 })
+    .where(and(isLive(scope, before.id), eq(webhooks.revision, before.revision)))
+}
+
+/** `webhook` as it is after the change. */
+export const changeOfWebhook = (
+  { id, revision }: Pick<Webhook, "id" | "revision">,
+  type: DomainChange["type"],
+  data: DomainChange["data"],
+): DomainChange => ({ type, subject: "webhook", subjectId: id, revision, projectId: null, data })

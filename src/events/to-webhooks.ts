@@ -1,0 +1,39 @@
+import { type DueAttempt, findActiveWebhooks, leaseDue, owe } from "../domain/webhook-queue.ts"
+import type { Webhook } from "../domain/webhook-rows.ts"
+import type { DeliveryMessage, Reader, ReaderCtx } from "./reader.ts"
+
+/** As many as a queue takes at once. */
+const messagesPerBatch = 100
+
+const isOfWebhooks = ({ type }: { type: string }) => type.startsWith("webhook.")
+
+/**
+ * Owes webhooks what happens. Which there are is remembered, and asked again once the log says that it has changed: a
+ * workspace without webhooks costs no query per event.
+ */
+export function toWebhooks(queue: Queue<DeliveryMessage>): Reader {
+  let known: Webhook[] | null = null
+  return {
+    name: "webhooks",
+    async read(ctx, entries) {
+      if (!known || entries.some(isOfWebhooks)) known = await findActiveWebhooks(ctx.db, ctx.workspaceId)
+      if (known.length === 0) return
+      await enqueue(queue, ctx.workspaceId, await owe(ctx, known, entries))
+      if (entries.some(({ type }) => type === "webhook.replayed")) await sweepDeliveries(ctx, queue)
+    },
+  }
+}
+
+/** Queues what is owed by now. Resolves with the time at which something is owed next; null: nothing is. */
+export async function sweepDeliveries(ctx: ReaderCtx, queue: Queue<DeliveryMessage>): Promise<number | null> {
+  const { due, nextAt } = await leaseDue(ctx)
+  await enqueue(queue, ctx.workspaceId, due)
+  return nextAt
+}
+
+async function enqueue(queue: Queue<DeliveryMessage>, workspaceId: string, due: readonly DueAttempt[]): Promise<void> {
+  for (let from = 0; from < due.length; from += messagesPerBatch) {
+    const batch = due.slice(from, from + messagesPerBatch)
+    await queue.sendBatch(batch.map((each) => ({ body: { workspaceId, ...each } })))
+  }
+}

@@ -1,0 +1,161 @@
+import { beforeAll, describe, expect, it } from "vitest"
+import type { LogEntry } from "../../src/db/commit.ts"
+import { openDb } from "../../src/db/db.ts"
+import { readLog } from "../../src/domain/log.ts"
+import type { DeliveryMessage } from "../../src/events/reader.ts"
+import { sweepDeliveries, toWebhooks } from "../../src/events/to-webhooks.ts"
+import { newId } from "../../src/lib/ids.ts"
+import { type Caller, newCaller, newTask } from "../support/caller.ts"
+import { execute, rowsOf } from "../support/database.ts"
+import { between } from "../support/faults.ts"
+import { deliveriesOf, mockNetwork, newReceiver, newWebhook } from "../support/receivers.ts"
+
+let ada: Caller
+
+beforeAll(async () => {
+  mockNetwork()
+  ada = await newCaller()
+})
+
+/** The reader by hand, over a queue that keeps what it is given, and a database that counts. */
+function open({ workspaceId }: Caller) {
+  const queued: DeliveryMessage[] = []
+  const state = { isQueueDown: false, trips: 0 }
+  const queue = {
+    sendBatch: (messages: Iterable<{ body: DeliveryMessage }>) => {
+      const list = [...messages]
+      expect(list.length).toBeLessThanOrEqual(100)
+      if (state.isQueueDown) return Promise.reject(new Error("queue is down"))
+      queued.push(...list.map(({ body }) => body))
+      return Promise.resolve()
+    },
+  } as unknown as Queue<DeliveryMessage>
+  const counting = between((batch) => {
+    state.trips += 1
+    return batch.run()
+  })
+  let now = Date.now()
+  const db = openDb(counting.connect())
+  const ctx = { db, workspaceId, now: () => now, newId }
+  const reader = toWebhooks(queue)
+  return {
+    queued,
+    state,
+    read: (entries: LogEntry[]) => reader.read(ctx, entries),
+    sweep: () => sweepDeliveries(ctx, queue),
+    log: (after = 0) => readLog(db, workspaceId, { after, limit: 100 }),
+    pass: (ms: number) => {
+      now += ms
+    },
+  }
+}
+
+describe("the reader for webhooks", () => {
+  it("asks the database once in a workspace that has none, however much happens", async () => {
+    const caller = await newCaller()
+    for (let n = 0; n < 3; n += 1) await newTask(caller)
+    const { read, log, state, queued } = open(caller)
+    const entries = await log()
+    state.trips = 0
+    for (const entry of entries) await read([entry])
+    await read(entries)
+    expect([state.trips, queued]).toEqual([1, []])
+  })
+
+  it("asks again once the log says that they have changed, and costs three trips for a batch that concerns one", async () => {
+    const caller = await newCaller()
+    const { read, log, state, queued } = open(caller)
+    await read(await log())
+    const before = (await log()).length
+    const { id } = await newWebhook(caller, { url: newReceiver().url, events: ["task.created"] })
+    for (let n = 0; n < 3; n += 1) await newTask(caller)
+    const entries = await log(before)
+    state.trips = 0
+    await read(entries)
+    // The webhooks, the surroundings, the rows.
+    expect(state.trips).toBe(3)
+    const [, ...tasks] = entries
+    expect(queued).toEqual(tasks.map(({ seq }) => ({ workspaceId: caller.workspaceId, webhookId: id, seq, number: 1 })))
+    state.trips = 0
+    await read(tasks.map((entry) => ({ ...entry, type: "label.created" })))
+    expect(state.trips).toBe(0)
+  })
+
+  it("owes a webhook nothing from before it was made, however late that is read", async () => {
+    const caller = await newCaller()
+    await newTask(caller)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await newWebhook(caller, { url: newReceiver().url })
+    const after = await newTask(caller)
+    const { read, log, queued } = open(caller)
+    const entries = await log()
+    await read(entries)
+    expect(entries.filter(({ type }) => type === "task.created")).toHaveLength(2)
+    expect(queued.map(({ seq }) => seq)).toEqual([entries.find(({ subjectId }) => subjectId === after.id)?.seq])
+  })
+
+  it("owes once what it reads twice, and leaves alone what has been attempted", async () => {
+    const caller = await newCaller()
+    const { id } = await newWebhook(caller, { url: newReceiver().url, events: ["label.created"] })
+    const { read, log } = open(caller)
+    const [made] = (await log()).slice(-1)
+    if (!made) throw new Error("No entry")
+    const entry: LogEntry = { ...made, type: "label.created", seq: made.seq + 50 }
+    await read([entry])
+    await execute(
+      "update webhook_deliveries set attempts = 4, status = 'failed', next_attempt_at = null where workspace_id = ?",
+      caller.workspaceId,
+    )
+    await read([entry])
+    expect(await deliveriesOf(caller, id)).toMatchObject([{ seq: entry.seq, attempts: 4, status: "failed" }])
+  })
+
+  it("keeps a batch unread while the queue is down; what was written down by then is swept up", async () => {
+    const caller = await newCaller()
+    await newWebhook(caller, { url: newReceiver().url, events: ["label.created"] })
+    const { read, log, state, sweep, queued, pass } = open(caller)
+    const [made] = (await log()).slice(-1)
+    if (!made) throw new Error("No entry")
+    state.isQueueDown = true
+    await expect(read([{ ...made, type: "label.created", seq: made.seq + 50 }])).rejects.toThrow("queue is down")
+    state.isQueueDown = false
+    const leasedUntil = await sweep()
+    expect(queued).toEqual([])
+    pass((leasedUntil ?? 0) - Date.now() + 1_000)
+    await sweep()
+    expect(queued).toMatchObject([{ seq: made.seq + 50, number: 1 }])
+    // Leased again: a second bell queues nothing.
+    await sweep()
+    expect(queued).toHaveLength(1)
+  })
+})
+
+describe("the sweep", () => {
+  it("takes as many as it may, tells when there are more, and then when the next is due", async () => {
+    const { id } = await newWebhook(ada, { url: newReceiver().url, events: ["task.closed"] })
+    const now = Date.now()
+    const dueAt = (n: number) => (n < 250 ? now - 1_000 + n : now + 3_600_000)
+    const rows = Array.from(
+      { length: 251 },
+      (_, n) => `('${ada.workspaceId}', '${id}', ${n + 100}, 'task.closed', 'pending', 2, ${dueAt(n)}, 500, 0, 0)`,
+    )
+    await execute(
+      `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values ${rows.join(", ")}`,
+    )
+    const { sweep, queued } = open(ada)
+    expect(await sweep()).toBeLessThanOrEqual(Date.now())
+    expect(queued).toHaveLength(200)
+    const next = (await sweep()) ?? 0
+    expect(queued).toHaveLength(250)
+    expect(new Set(queued.map(({ seq }) => seq)).size).toBe(250)
+    expect(queued.every(({ number }) => number === 3)).toBe(true)
+    expect(next).toBeGreaterThan(now + 60_000)
+    expect(next).toBeLessThan(now + 3_600_000)
+    const [{ n } = { n: 0 }] = await rowsOf<{ n: number }>(
+      "select count(*) as n from webhook_deliveries where workspace_id = ? and next_attempt_at <= ?",
+      ada.workspaceId,
+      Date.now(),
+    )
+    expect(Number(n)).toBe(0)
+  })
+})
