@@ -7,6 +7,7 @@ import {
   ReadyMessage,
   ResyncMessage,
 } from "../contracts/realtime.ts"
+import { WebhookMessage } from "../contracts/webhooks.ts"
 import { type Json, schemaOf } from "./schemas.ts"
 
 type Channel = {
@@ -24,6 +25,13 @@ const channels: Record<string, Channel> = {
       "A WebSocket. Take a ticket (POST /api/v1/realtime/tickets) and open it with `?ticket=`, or send an Authorization header. `?since=` tells first what came after that number of the log. Say `ping` to be answered with `pong`. Acknowledge what you receive: of more than 1,048,576 characters that are not acknowledged the socket ends with 4408. It also ends with 4400 (not a message), 4401 (credentials ended: come back with a new ticket), 4403 (not a member any more) and 4429 (too many messages).",
     sends: { Event: EventMessage, Ready: ReadyMessage, Resync: ResyncMessage, Presence: PresenceMessage },
     takes: { Ack: AckMessage, Look: LookMessage },
+  },
+  webhooks: {
+    address: null,
+    description:
+      "A POST to the URL of a webhook (POST /api/v1/webhooks), signed as Standard Webhooks says: `webhook-id` stays the same over all attempts, `webhook-timestamp` and `webhook-signature` are made anew for each.",
+    sends: { Webhook: WebhookMessage },
+    takes: {},
   },
 }
 

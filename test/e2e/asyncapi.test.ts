@@ -51,6 +51,8 @@ describe("the served AsyncAPI document", () => {
     for (const name of Object.keys(realtime?.messages ?? {})) {
       expect(Object.keys(payloadOf(name).properties), name).toContain("type")
     }
+    expect(Object.keys(document.channels["webhooks"]?.messages ?? {})).toEqual(["Webhook"])
+    expect(payloadOf("Webhook").required).toEqual(["type", "timestamp", "data"])
     expect(payloadOf("Event").required).toEqual(expect.arrayContaining(["seq", "type", "subject", "data", "at"]))
   })
 })

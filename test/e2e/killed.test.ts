@@ -1,3 +1,6 @@
+import { once } from "node:events"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type * as z from "zod"
@@ -19,7 +22,7 @@ const readers = 3
 let server: WranglerDev
 
 beforeAll(async () => {
-  server = await newWranglerDev({ RATE_LIMITS: "relaxed", LOG_SAMPLE_RATE: "0" })
+  server = await newWranglerDev({ RATE_LIMITS: "relaxed", LOG_SAMPLE_RATE: "0", WEBHOOK_WAITS: "1,2,4,8,16" })
   await server.start()
 })
 
@@ -86,6 +89,37 @@ async function inboxOf({ client }: Person): Promise<string[]> {
     next = page.next
   }
   return told
+}
+
+type Receiver = { url: string; came: { id: string; seq: number }[]; close(): Promise<void> }
+
+/** Takes what a webhook is sent, and refuses every tenth of it at first. */
+async function openReceiver(): Promise<Receiver> {
+  const came: Receiver["came"] = []
+  let turn = 0
+  const receiver = createServer(async (request, answer) => {
+    let body = ""
+    for await (const chunk of request) body += chunk
+    turn += 1
+    if (turn % 10 === 0) {
+      answer.writeHead(500).end()
+      return
+    }
+    const { data } = JSON.parse(body) as { data: { seq: number } }
+    came.push({ id: String(request.headers["webhook-id"]), seq: data.seq })
+    answer.writeHead(204).end()
+  })
+  receiver.listen(0, "127.0.0.1")
+  await once(receiver, "listening")
+  return {
+    url: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`,
+    came,
+    async close() {
+      receiver.closeAllConnections()
+      receiver.close()
+      await once(receiver, "close")
+    },
+  }
 }
 
 /** Does it until it is answered, with one key: whatever was lost on the way, it is done once. */
@@ -182,6 +216,8 @@ describe("a server that is killed in the middle of its work", () => {
   it(`loses nothing that it has answered for, through ${kills} kills`, async ({ annotate }) => {
     const owner = await foundTeam()
     const { client } = owner
+    const receiver = await openReceiver()
+    await client.request("POST", "/webhooks", { body: { url: receiver.url, events: ["task.created"] } })
     const start = (await wholeLog(client)).length
     const following = Array.from({ length: readers }, () => follow(client, start))
     const { answered, done } = storm(owner)
@@ -217,6 +253,19 @@ describe("a server that is killed in the middle of its work", () => {
       await sleep(200)
     }
     expect(await inboxOf(owner.colleague)).toEqual(told)
+    // The webhook's receiver has each of them, and nothing else; what came twice had the same id.
+    const owed = new Set(created.map(({ seq }) => seq))
+    for (
+      let waited = 0;
+      waited < 300_000 && new Set(receiver.came.map(({ seq }) => seq)).size < owed.size;
+      waited += 200
+    ) {
+      await sleep(200)
+    }
+    await receiver.close()
+    expect(new Set(receiver.came.map(({ seq }) => seq))).toEqual(owed)
+    expect(new Set(receiver.came.map(({ id }) => id)).size).toBe(owed.size)
+    const delivered = { delivered: owed.size, deliveredAgain: receiver.came.length - owed.size }
     const repeated = following.map(({ raw }) => raw.length - new Set(raw).size)
     const connections = following.map((reader) => reader.connections)
     expect(Math.min(...connections)).toBeGreaterThan(kills / 2)
@@ -224,11 +273,12 @@ describe("a server that is killed in the middle of its work", () => {
       JSON.stringify({
         kills,
         notified: told.length,
+        ...delivered,
         commits: end - start,
         answered: answered.size,
         repeated,
         connections,
       }),
     )
-  }, 600_000)
+  }, 900_000)
 })
