@@ -11,6 +11,7 @@ import { mix } from "./sections/mix.ts"
 import { operations } from "./sections/operations.ts"
 import { price } from "./sections/price.ts"
 import { realtime } from "./sections/realtime.ts"
+import { reminders } from "./sections/reminders.ts"
 
 const sections: Record<string, (bench: Bench) => Promise<Report>> = {
   mix,
@@ -18,6 +19,7 @@ const sections: Record<string, (bench: Bench) => Promise<Report>> = {
   logins,
   growth,
   realtime,
+  reminders,
   bundle,
   operations,
   price,
