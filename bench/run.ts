@@ -11,6 +11,7 @@ import { mix } from "./sections/mix.ts"
 import { operations } from "./sections/operations.ts"
 import { price } from "./sections/price.ts"
 import { realtime } from "./sections/realtime.ts"
+import { reminders } from "./sections/reminders.ts"
 import { webhooks } from "./sections/webhooks.ts"
 
 const sections: Record<string, (bench: Bench) => Promise<Report>> = {
@@ -20,6 +21,7 @@ const sections: Record<string, (bench: Bench) => Promise<Report>> = {
   growth,
   realtime,
   webhooks,
+  reminders,
   bundle,
   operations,
   price,
