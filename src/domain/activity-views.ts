@@ -3,7 +3,7 @@ import type { EventView } from "../contracts/events.ts"
 import type { LogEntry } from "../db/commit.ts"
 import type { Role } from "../lib/roles.ts"
 import { rfc3339 } from "../lib/time.ts"
-import type { EventType } from "./events.ts"
+import type { EventType } from "./event-types.ts"
 
 // How an entry of the log looks to somebody who may see it.
 

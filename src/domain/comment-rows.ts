@@ -8,7 +8,8 @@ import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
 import { accessTo, andVisible, expectAccess, type Visibility } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
-import type { DomainChange, EventType } from "./events.ts"
+import type { EventType } from "./event-types.ts"
+import type { DomainChange } from "./events.ts"
 import { type Permission, permit } from "./permissions.ts"
 
 // How a comment stands in the database, in the log, and outside.

@@ -14,7 +14,8 @@ import {
 } from "./comment-rows.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError } from "./errors.ts"
-import { asRace, commit, commitNothing, type DomainChange, type EventType, untilUncontested } from "./events.ts"
+import type { EventType } from "./event-types.ts"
+import { asRace, commit, commitNothing, type DomainChange, untilUncontested } from "./events.ts"
 import { permit } from "./permissions.ts"
 
 // A reaction is a change of its comment: reactions to one comment come one after the other, so the limits hold.

@@ -7,7 +7,7 @@ import { cutTexts } from "../lib/cut-texts.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { Visibility } from "./access.ts"
 import { eventView, ofActor, ofManagers, otherIn } from "./activity-views.ts"
-import type { EventType } from "./events.ts"
+import type { EventType } from "./event-types.ts"
 import { decisiveIn } from "./sight.ts"
 import type { Webhook } from "./webhook-rows.ts"
 
