@@ -1,5 +1,5 @@
 import { letter } from "./account-mail.ts"
-import type { Message } from "./mail.ts"
+import type { Mail, Message } from "./mail.ts"
 import type { Kept } from "./notifications.ts"
 
 /** Titles and names are chosen by people: on one line, so that they cannot look like lines of ours. */
@@ -14,13 +14,13 @@ const deeds = {
   due: () => "Due:",
 } as const satisfies Record<Kept["kind"], (who: string) => string>
 
-const told = ({ kind, taskKey, title, actorName, text }: Kept) => {
+function told({ kind, taskId, taskKey, title, actorName, text }: Kept, mail: Pick<Mail, "link">): string {
   const what = `${deeds[kind](oneLine(actorName ?? "") || "Somebody")} ${taskKey} “${oneLine(title)}”.`
-  return text ? `${what} ${oneLine(text)}` : what
+  return [what, oneLine(text), mail.link(`/api/v1/tasks/${taskId}`)].filter((part) => part !== "").join(" ")
 }
 
 /** One mail for all that is to be told: what happened, one paragraph each, oldest first. */
-export function notificationLetter(to: string, kept: readonly Kept[]): Message {
+export function notificationLetter(mail: Pick<Mail, "link">, to: string, kept: readonly Kept[]): Message {
   const [first] = kept
   const subject =
     kept.length === 1 && first
@@ -31,8 +31,8 @@ export function notificationLetter(to: string, kept: readonly Kept[]): Message {
     kind: "notification",
     subject: subject.slice(0, 200),
     paragraphs: [
-      ...kept.map(told),
-      "You get this because your notification settings ask for it. Turn a kind off, or have them gathered hourly or daily: PATCH /api/v1/me with notifications or mail.",
+      ...kept.map((one) => told(one, mail)),
+      "You get this because your notification settings ask for it. Turn a kind off, or have them gathered hourly or daily: PATCH /api/v1/me with notifications or mail. Silence one task: PUT /api/v1/tasks/<id>/mute.",
     ],
   })
 }

@@ -1,8 +1,10 @@
 import { eq } from "drizzle-orm"
-import { openDb } from "../db/db.ts"
+import { type Db, openDb } from "../db/db.ts"
 import type { Database } from "../db/engine.ts"
 import type { Mail } from "../domain/mail.ts"
 import { notificationLetter } from "../domain/notification-mail.ts"
+import type { Kept } from "../domain/notifications.ts"
+import { findSight, seesProject } from "../domain/sight.ts"
 import type { Bindings } from "../env.ts"
 import { logFailure } from "../observability/log.ts"
 import type { LetterMessage } from "./reader.ts"
@@ -31,22 +33,46 @@ async function sendLetter(userId: string, { database, mail, hubs }: Given): Prom
   const hub = hubs.getByName(userId)
   const kept = await hub.unsentNotifications()
   if (kept.length === 0) return
-  const to = await addressOf(database, userId)
+  const recipient = await recipientOf(database, userId, kept)
   // Where nothing delivers, or nobody is there to be written to, waiting would change nothing.
-  if (to !== null && mail.delivers) await mail.send(notificationLetter(to, kept))
+  if (recipient && mail.delivers) {
+    const { address, seen } = recipient
+    if (seen.length > 0) await mail.send(notificationLetter(mail, address, seen))
+  }
   await hub.notificationsSent(kept.map(({ id }) => id))
 }
 
-/** Null for an address that nobody has confirmed: others shall not be written to. */
-async function addressOf(database: Database, userId: string): Promise<string | null> {
+type Unsent = Kept & { workspaceId: string }
+
+/**
+ * Where to write, and what of it the person still sees: a digest gathers for a day. Null for an address that nobody has
+ * confirmed: others shall not be written to.
+ */
+async function recipientOf(
+  database: Database,
+  userId: string,
+  kept: Unsent[],
+): Promise<{ address: string; seen: Unsent[] } | null> {
   const db = openDb(database.connect())
   try {
     const { users } = db.tables
     const [[user]] = await db.read(
       db.sql.select({ email: users.email, verifiedAt: users.emailVerifiedAt }).from(users).where(eq(users.id, userId)),
     )
-    return user && user.verifiedAt !== null ? user.email : null
+    if (!user || user.verifiedAt === null) return null
+    return { address: user.email, seen: await stillSeen(db, userId, kept) }
   } finally {
     await db.close()
   }
+}
+
+async function stillSeen(db: Db, userId: string, kept: Unsent[]): Promise<Unsent[]> {
+  const seen = new Set<Unsent>()
+  for (const [workspaceId, theirs] of Map.groupBy(kept, (one) => one.workspaceId)) {
+    const projectIds = [...new Set(theirs.map(({ projectId }) => projectId))]
+    const { projects, roles } = await findSight(db, workspaceId, { projectIds, userIds: [userId] })
+    const role = roles.get(userId)
+    for (const one of theirs) if (role && seesProject({ userId, role }, projects.get(one.projectId))) seen.add(one)
+  }
+  return kept.filter((one) => seen.has(one))
 }

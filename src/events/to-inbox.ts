@@ -1,10 +1,14 @@
 import { type NewsFor, newsIn } from "../domain/news.ts"
 import { watchedIn } from "../domain/watching.ts"
 import type { Bindings } from "../env.ts"
+import { within } from "../lib/deadline.ts"
+import { second } from "../lib/time.ts"
 import type { Reader } from "./reader.ts"
 
 /** How many people are told at the same time. */
 const atOnce = 6
+/** A hub that takes longer is out of order, which is not the entry's fault. */
+const deadline = 10 * second
 
 /**
  * Tells people what concerns them, and gives their hubs to watch what time will tell. The hubs know what they have, so
@@ -19,7 +23,7 @@ export const inboxReader = ({ USER_HUB }: Pick<Bindings, "USER_HUB">): Reader =>
     const tellNext = async () => {
       for (let next = waiting.pop(); next; next = waiting.pop()) {
         const theirs = (newsFor.get(next) ?? []).map((one) => newsOf(workspaceId, one))
-        await USER_HUB.getByName(next).notify(theirs, watched.get(next) ?? [])
+        await within(deadline, USER_HUB.getByName(next).notify(theirs, watched.get(next) ?? []))
       }
     }
     await Promise.all(Array.from({ length: atOnce }, tellNext))

@@ -56,8 +56,7 @@ export class WatchTable {
   /** The person's clocks have changed: what is meant by them is looked at as soon as it may be time anywhere. */
   recallDates(): void {
     if (!this.#isMade) return
-    const dated = this.#sql.exec<Row>("select * from watches where date is not null").toArray().map(watchOf)
-    for (const watch of dated) this.postpone(watch.id, earliest(watch))
+    this.#sql.exec("update watches set rings_at = first_at where date is not null and rings_at <> first_at")
   }
 
   /** When to look next; null when there is nothing to watch. */
@@ -80,8 +79,8 @@ export class WatchTable {
       now,
     )
     this.#sql.exec(
-      `insert into watches (workspace_id, task_id, reminder_id, moment, at, date, before_ms, since, rings_at)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (workspace_id, task_id, reminder_id, moment) do nothing`,
+      `insert into watches (workspace_id, task_id, reminder_id, moment, at, date, before_ms, since, first_at, rings_at)
+       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9) on conflict (workspace_id, task_id, reminder_id, moment) do nothing`,
       workspaceId,
       taskId,
       reminderId,
@@ -98,7 +97,7 @@ export class WatchTable {
     this.#sql.exec(`create table watches (
       id integer primary key autoincrement, workspace_id text not null, task_id text not null, reminder_id text not null,
       moment text not null, at integer, date text, before_ms integer not null, since integer not null,
-      rings_at integer not null, unique (workspace_id, task_id, reminder_id, moment)
+      first_at integer not null, rings_at integer not null, unique (workspace_id, task_id, reminder_id, moment)
     )`)
     this.#sql.exec("create index watches_rings on watches (rings_at, id)")
     this.#isMade = true

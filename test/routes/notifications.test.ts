@@ -260,8 +260,9 @@ describe("mail", () => {
     await verified(bob)
     const hub = hubOf(bob)
     const soon = Date.now() + hour
-    await hub.notify([1, 2, 3].map((seq) => newsOf(bob.workspaceId, seq, { mailAt: soon })))
-    await hub.notify([newsOf(bob.workspaceId, 4, { inbox: false, mailAt: soon })])
+    const seen = { projectId: bob.inboxId }
+    await hub.notify([1, 2, 3].map((seq) => newsOf(bob.workspaceId, seq, { ...seen, mailAt: soon })))
+    await hub.notify([newsOf(bob.workspaceId, 4, { ...seen, inbox: false, mailAt: soon })])
     expect(await hub.unsentNotifications()).toEqual([])
     const [newest] = await inboxOf(bob)
     await bob.put(`/api/v1/notifications/${newest?.id}/reading`)
@@ -276,12 +277,37 @@ describe("mail", () => {
     expect((await inboxOf(bob)).map(({ task }) => task.key)).toEqual(["A-3", "A-2", "A-1"])
   })
 
+  it("has a link to each task, and tells nothing of what is out of sight by then", async () => {
+    const { ada, bob, project } = await team()
+    await verified(bob)
+    await bob.patch("/api/v1/me", { mail: "daily" })
+    const hidden = await newProject(ada)
+    const [secret, plain] = [
+      await newTask(ada, { projectId: hidden.id, assigneeIds: [bob.userId], title: "Secret" }),
+      await newTask(ada, { projectId: project.id, assigneeIds: [bob.userId], title: "Plain" }),
+    ]
+    await toldTo(bob, 2)
+    await ada.patch(`/api/v1/projects/${hidden.id}`, { visibility: "private" })
+    const hub = hubOf(bob)
+    await runInDurableObject(hub, async (_hub, { storage }) => {
+      expect(storage.sql.exec("select 1 from notifications where mail_at > ?", Date.now()).toArray()).toHaveLength(2)
+      storage.sql.exec("update notifications set mail_at = 1")
+    })
+    await runDurableObjectAlarm(hub)
+    await vi.waitFor(async () => expect(await mailsTo(bob)).toHaveLength(1), { timeout: 15_000, interval: 200 })
+    const [mail] = await mailsTo(bob)
+    expect(mail?.text).toContain(`/api/v1/tasks/${plain.id}`)
+    expect(mail?.text).not.toContain("Secret")
+    expect(mail?.text).not.toContain(secret.id)
+    expect(await hub.unsentNotifications()).toEqual([])
+  })
+
   it("is asked for again when the queue has lost it", async () => {
     const { bob } = await team()
     await verified(bob)
     const hub = hubOf(bob)
     // As after a crash: the message is gone, and the time that sending may take is over.
-    await hub.notify([newsOf(bob.workspaceId, 9, { mailAt: Date.now() + hour })])
+    await hub.notify([newsOf(bob.workspaceId, 9, { projectId: bob.inboxId, mailAt: Date.now() + hour })])
     await runInDurableObject(hub, async (_hub, { storage }) => {
       storage.sql.exec("update notifications set mail_at = 1")
     })

@@ -17,7 +17,7 @@ import {
   pointersIn,
   problemIn,
 } from "../support/caller.ts"
-import { execute, rowsOf } from "../support/database.ts"
+import { execute, isPostgres, rowsOf } from "../support/database.ts"
 import { failingAt, losing } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
 
@@ -297,6 +297,36 @@ describe("when it is time", () => {
     expect(await watchedBy(eve, task.id, 1)).toMatchObject([{ rings_at: Date.parse(`${date}T00:00:00Z`) }])
   })
 
+  // On Postgres nothing says which of two connections is served first.
+  it.skipIf(isPostgres)("clocks that change while they are looked at are looked at once more", async () => {
+    const eve = await joined(ada, "member", "Eve")
+    const date = inFuture(3 * day).slice(0, 10)
+    const task = await newTask(ada, { due: { date }, assigneeIds: [eve.userId] })
+    await watchedBy(eve, task.id, 1)
+    await runInDurableObject(hubOf(eve), async (hub: UserHub, { storage }) => {
+      // Near enough for the first to have had it.
+      storage.sql.exec("update watches set first_at = 1, rings_at = 1")
+      const ringing = hub.alarm()
+      // Until the database has been asked, and not as long as it takes to answer.
+      for (let turn = 0; turn < 100; turn += 1) await null
+      const moving = execute("update users set time_zone = 'Asia/Tokyo' where id = ?", eve.userId)
+      await Promise.all([ringing, moving, hub.changeZone()])
+    })
+    expect(await watchedBy(eve, task.id, 1)).toMatchObject([{ rings_at: Date.parse(`${date}T00:00:00Z`) }])
+  })
+
+  it("nothing is told of a workspace that has been deleted", async () => {
+    const own = await newCaller()
+    const task = await newTask(own)
+    const at = inFuture(1_500)
+    await reminded(own, task.id, { at })
+    await watchedBy(own, task.id, 1)
+    expect((await own.delete(`/api/v1/workspaces/${own.workspaceId}`)).status).toBe(204)
+    await watchedBy(own, task.id, 0)
+    const query = { workspaceId: own.workspaceId, unread: false, before: null, limit: 10 }
+    expect(await hubOf(own).listNotifications(query)).toEqual([])
+  })
+
   it("each is told what they want: no inbox, no mail, nothing", async () => {
     const eve = await joined(ada, "member", "Eve")
     await eve.patch("/api/v1/me", { notifications: { due: { inbox: false, email: false } } })
@@ -304,7 +334,10 @@ describe("when it is time", () => {
     await reminded(eve, task.id, { at: inFuture(1_000) })
     await watchedBy(eve, task.id, 1)
     await watchedBy(eve, task.id, 0)
-    await toldTo(eve, 0)
+    const made = await runInDurableObject(hubOf(eve), (_hub: UserHub, { storage }) =>
+      storage.sql.exec("select name from sqlite_master where name = 'notifications'").toArray(),
+    )
+    expect(made).toEqual([])
   })
 
   it("is not missed by an object that was evicted, nor told twice when the alarm rings twice", async () => {
