@@ -1,10 +1,10 @@
 import { DurableObject } from "cloudflare:workers"
 import type { LogEntry } from "../db/commit.ts"
-import { type Db, databaseOf, openDb } from "../db/db.ts"
+import { type Db, databaseOf, openDb, ReadOnly } from "../db/db.ts"
 import type { Database } from "../db/engine.ts"
 import { classify, isTrouble } from "../db/errors.ts"
 import { markPumped, readHead, readLog } from "../domain/log.ts"
-import type { Bindings } from "../env.ts"
+import { type Bindings, parseSettings, type Settings } from "../env.ts"
 import { Lane } from "../events/lane.ts"
 import { type Reader, type ReaderCtx, type ReaderName, readerNames } from "../events/reader.ts"
 import { DeadlineExceeded } from "../lib/deadline.ts"
@@ -28,13 +28,15 @@ export const settledAfter = 30 * second
 /** How long cursors may be ahead of what is stored: a crash repeats what was read in that time. */
 const savedWithin = second
 
-const isOutage = (error: unknown) => isTrouble(classify(error)) || error instanceof DeadlineExceeded
+const isOutage = (error: unknown) =>
+  isTrouble(classify(error)) || error instanceof DeadlineExceeded || error instanceof ReadOnly
 
 /** One per workspace: the one ordered reader of its log. Its readers have a cursor each, so that none waits for another. */
 export class WorkspaceHub extends DurableObject<Bindings> {
   readonly #state: HubState
   readonly #tickets: Tickets
   readonly #realtime: Realtime
+  #settings: Settings | undefined
   #database: Database | undefined
   #workspaceId = ""
   #lanes: Record<ReaderName, Lane> | null = null
@@ -235,8 +237,9 @@ export class WorkspaceHub extends DurableObject<Bindings> {
 
   /** A database for one piece of work: the primary, which has whatever was told. */
   async #withDb<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    this.#settings ??= parseSettings(this.env)
     this.#database ??= await databaseOf(this.env)
-    const db = openDb(this.#database.connect())
+    const db = openDb(this.#database.connect(), { isReadOnly: this.#settings.READ_ONLY })
     try {
       return await work(db)
     } finally {

@@ -76,7 +76,8 @@ beforeAll(async () => {
   small = { state: await newD1(), tasks: (await linesIn(fixture)) + 5 }
   worker = await startWorker({ state: small.state })
   await importInto(worker, fixture)
-  await fillWorkspace(await register(worker, eve))
+  const { workspace } = await fillWorkspace(await register(worker, eve))
+  await inD1(small.state, (database) => database.batch(afterAWrite(database, workspace.id)))
 }, 300_000)
 
 afterAll(async () => {
@@ -244,6 +245,13 @@ const keys = {
   invitations: "workspace_id, id",
   api_keys: "workspace_id, id",
   events: "workspace_id, seq",
+  project_followers: "workspace_id, project_id, user_id",
+  mutes: "workspace_id, user_id, subject_id",
+  reminders: "workspace_id, id",
+  webhooks: "workspace_id, id",
+  webhook_deliveries: "workspace_id, webhook_id, seq",
+  webhook_attempts: "workspace_id, webhook_id, seq, attempt",
+  jobs: "name",
   heads: "workspace_id",
 }
 const jsonColumns = new Set([
@@ -254,12 +262,22 @@ const jsonColumns = new Set([
   "comments.mention_calls",
   "api_keys.scopes",
   "events.data",
+  "webhooks.events",
+  "webhooks.project_ids",
+  "webhooks.label_ids",
+  "webhook_attempts.request",
+  "webhook_attempts.response",
 ])
 
 type Table = keyof typeof keys
 type Content = Record<Table, Record<string, unknown>[]>
 
-const queries = Object.entries(keys).map(([table, key]) => [table, `select * from ${table} order by ${key}`] as const)
+// How far a log has been read goes on behind the writes, for as long as the Worker runs.
+const columnsOf = (table: string) => (table === "heads" ? "workspace_id, seq" : "*")
+
+const queries = Object.entries(keys).map(
+  ([table, key]) => [table, `select ${columnsOf(table)} from ${table} order by ${key}`] as const,
+)
 
 const contentOfD1 = ({ state }: { state: string }): Promise<Content> =>
   inD1(state, async (database) => {
@@ -389,7 +407,9 @@ const caller =
  * What an import does not make: assignees, dates, a subtask, a deleted task, receipts of changes and of none, and at
  * least a row of every other table.
  */
-async function fillWorkspace({ user, workspace: { inboxId: projectId }, call }: SignedIn): Promise<void> {
+async function fillWorkspace(signed: SignedIn): Promise<SignedIn> {
+  const { user, call } = signed
+  const { inboxId: projectId } = signed.workspace
   const assigneeIds = [user.id]
   const parent = await call("POST", "/tasks", {
     projectId,
@@ -409,13 +429,42 @@ async function fillWorkspace({ user, workspace: { inboxId: projectId }, call }: 
   const comment = await call("POST", `/tasks/${parent.id}/comments`, { body: `Well, @[me](${user.id})` })
   await call("PUT", `/comments/${comment.id}/reactions/${encodeURIComponent("👍")}`)
   await call("PUT", `/projects/${projectId}/favourite`)
+  await call("PUT", `/projects/${projectId}/follower`)
+  await call("PUT", `/tasks/${other.id}/mute`)
+  await call("POST", `/tasks/${parent.id}/reminders`, { before: "PT1H" })
   await call("POST", "/invitations", { email: "grace@example.com", role: "guest" })
   await call("POST", "/api-keys", { name: "Bot", scopes: ["task:read"] })
   await call("PATCH", "/me", { theme: "dark" })
   const project = await call("POST", "/projects", { name: "Archive" })
   const { id: movedId } = await call("POST", "/tasks", { projectId, title: "Moved" })
   await call("PUT", `/tasks/${movedId}/project`, { projectId: project.id })
+  return signed
 }
+
+/** What is written behind the writes, and by the clock: put there by hand, so that nothing of it goes on changing. */
+const afterAWrite = (database: D1, workspaceId: string) => [
+  database
+    .prepare(
+      `insert into webhooks (workspace_id, id, url, description, events, project_ids, label_ids, generation, status, revision, created_by, created_at, updated_at)
+       values (?, 'whk_1', 'https://example.com', '', '["task.created"]', '["prj_1"]', null, 1, 'disabled', 1, 'usr_1', 1, 1)`,
+    )
+    .bind(workspaceId),
+  database
+    .prepare(
+      `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at)
+       values (?, 'whk_1', 1, 'task.created', 'failed', 1, null, 500, 1, 1)`,
+    )
+    .bind(workspaceId),
+  database
+    .prepare(
+      `insert into webhook_attempts (workspace_id, webhook_id, seq, attempt, at, duration_ms, status, error, request, response)
+       values (?, 'whk_1', 1, 1, 1, 20, 500, null, '{"url":"https://example.com"}', '{"body":"no"}')`,
+    )
+    .bind(workspaceId),
+  database.prepare(
+    "insert into jobs (name, cursor, started_at, duration_ms, lag_ms, examined, done, error) values ('unread-logs', null, 1, 2, 0, 3, 0, null)",
+  ),
+]
 
 async function tasksOf({ call, workspace: { inboxId } }: SignedIn): Promise<View[]> {
   const { data } = (await call("GET", `/projects/${inboxId}/tasks?limit=200`)) as unknown as { data: View[] }
