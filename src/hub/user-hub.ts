@@ -7,6 +7,7 @@ import type { Bindings } from "../env.ts"
 import { minute, second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { InboxTable, type News, type Notification } from "./inbox.ts"
+import { Owner } from "./owner.ts"
 import { ring } from "./ringing.ts"
 import { type Link, SessionTable } from "./sessions.ts"
 import { WatchTable } from "./watches.ts"
@@ -23,6 +24,7 @@ export class UserHub extends DurableObject<Bindings> {
   readonly #sessions: SessionTable
   readonly #inbox: InboxTable
   readonly #watches: WatchTable
+  readonly #owner: Owner
   #database: Database | undefined
   #zoneChanges = 0
 
@@ -33,6 +35,7 @@ export class UserHub extends DurableObject<Bindings> {
     )
     this.#inbox = new InboxTable(state.storage.sql)
     this.#watches = new WatchTable(state.storage.sql)
+    this.#owner = new Owner(state.storage.sql, state.id.name)
   }
 
   async openSession(session: NewSession, now: number): Promise<Link | null> {
@@ -70,6 +73,7 @@ export class UserHub extends DurableObject<Bindings> {
   /** Keeps what is news, and what there is to watch; what is brought again changes nothing. */
   async notify(news: News[], watched: Watched[] = []): Promise<void> {
     const now = Date.now()
+    if (news.length + watched.length > 0) this.#owner.keep()
     this.#inbox.add(news)
     this.#watches.add(watched, now)
     await this.#sendDueMail(now)
@@ -110,7 +114,7 @@ export class UserHub extends DurableObject<Bindings> {
   /** Asks for what is due to be mailed; if that gets lost, the alarm asks again. */
   async #sendDueMail(now: number): Promise<void> {
     const next = this.#inbox.nextMail()
-    const userId = this.ctx.id.name
+    const { userId } = this.#owner
     if (next !== null && next <= now && userId !== undefined) {
       this.#inbox.putOff(now, now + sendingLasts)
       await this.env.LETTERS.send({ userId, notificationId: null })
@@ -126,14 +130,16 @@ export class UserHub extends DurableObject<Bindings> {
       await this.#arm()
     } catch (error) {
       // A failed alarm is tried six times and then never again, so it never fails: it rings later.
-      logFailure(this.ctx.id.name ?? "", "alarm", error)
+      logFailure(this.#owner.userId ?? "", "alarm", error)
       await this.#arm(Date.now() + retryAfter)
     }
   }
 
   /** Tells what it is time for, as far as it still holds. It is told first and forgotten then: a crash repeats it. */
   async #ring(): Promise<void> {
-    const userId = this.ctx.id.name ?? ""
+    const { userId } = this.#owner
+    // Nobody who could be told has anything to be told.
+    if (userId === undefined) return
     for (;;) {
       const watches = this.#watches.ringing(Date.now(), ringingAtOnce)
       if (watches.length === 0) return
@@ -141,7 +147,7 @@ export class UserHub extends DurableObject<Bindings> {
       const rung = await this.#withDb((db) => ring(db, userId, watches, Date.now))
       this.#inbox.add(rung.flatMap(({ news }) => news ?? []))
       for (const { watch, until } of rung) {
-        if (until === null) this.#watches.forget(watch.id)
+        if (until === null) this.#watches.forget(watch)
         // What was put off by clocks that have changed meanwhile is looked at once more.
         else if (zoneChanges === this.#zoneChanges) this.#watches.postpone(watch.id, until)
       }
@@ -160,7 +166,7 @@ export class UserHub extends DurableObject<Bindings> {
 
   /** What was opened with a session ends with it; where that cannot be told, when its own time is over. */
   async #endSockets(workspaceId: string, sessionId: string): Promise<void> {
-    const userId = this.ctx.id.name
+    const { userId } = this.#owner
     if (userId === undefined) return
     try {
       await this.env.WORKSPACE_HUB.getByName(workspaceId).endSession(userId, sessionId)

@@ -1,7 +1,14 @@
 import { earliest, type Watch, type Watched } from "../domain/watches.ts"
 
 /** A watch as it is kept: `id` is the object's own. */
-export type KeptWatch = Watch & { id: number; workspaceId: string; taskId: string; since: number }
+export type KeptWatch = Watch & {
+  id: number
+  workspaceId: string
+  taskId: string
+  since: number
+  /** How often it was brought. */
+  brought: number
+}
 
 type Row = {
   id: number
@@ -12,6 +19,7 @@ type Row = {
   date: string | null
   before_ms: number
   since: number
+  brought: number
 }
 
 /** What time will tell a person, in their Durable Object. Owns the table `watches`, which is made with the first one. */
@@ -44,8 +52,9 @@ export class WatchTable {
       .map(watchOf)
   }
 
-  forget(id: number): void {
-    this.#sql.exec("delete from watches where id = ?", id)
+  /** Unless it was brought again since it was read: what was found out about it may be out of date. */
+  forget({ id, brought }: KeptWatch): void {
+    this.#sql.exec("delete from watches where id = ? and brought = ?", id, brought)
   }
 
   /** Looks again at that time. */
@@ -79,8 +88,9 @@ export class WatchTable {
       now,
     )
     this.#sql.exec(
-      `insert into watches (workspace_id, task_id, reminder_id, moment, at, date, before_ms, since, first_at, rings_at)
-       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9) on conflict (workspace_id, task_id, reminder_id, moment) do nothing`,
+      `insert into watches (workspace_id, task_id, reminder_id, moment, at, date, before_ms, since, first_at, rings_at, brought)
+       values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1)
+       on conflict (workspace_id, task_id, reminder_id, moment) do update set brought = brought + 1`,
       workspaceId,
       taskId,
       reminderId,
@@ -97,7 +107,7 @@ export class WatchTable {
     this.#sql.exec(`create table watches (
       id integer primary key autoincrement, workspace_id text not null, task_id text not null, reminder_id text not null,
       moment text not null, at integer, date text, before_ms integer not null, since integer not null,
-      first_at integer not null, rings_at integer not null, unique (workspace_id, task_id, reminder_id, moment)
+      first_at integer not null, rings_at integer not null, brought integer not null, unique (workspace_id, task_id, reminder_id, moment)
     )`)
     this.#sql.exec("create index watches_rings on watches (rings_at, id)")
     this.#isMade = true
@@ -113,4 +123,5 @@ const watchOf = (row: Row): KeptWatch => ({
   date: row.date,
   beforeMs: row.before_ms,
   since: row.since,
+  brought: row.brought,
 })

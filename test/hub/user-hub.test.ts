@@ -3,10 +3,12 @@ import { env } from "cloudflare:workers"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { NewSession } from "../../src/domain/sessions.ts"
+import { Owner } from "../../src/hub/owner.ts"
 import { absoluteLife, grace, idleLife, judge, type Link } from "../../src/hub/sessions.ts"
 import type { UserHub } from "../../src/hub/user-hub.ts"
+import { WatchTable } from "../../src/hub/watches.ts"
 import { newId } from "../../src/lib/ids.ts"
-import { day, minute } from "../../src/lib/time.ts"
+import { day, hour, minute } from "../../src/lib/time.ts"
 
 type Hub = DurableObjectStub<UserHub>
 
@@ -304,5 +306,41 @@ describe("the alarm", () => {
     await evictDurableObject(hub)
     expect(await runDurableObjectAlarm(hub)).toBe(true)
     expect(await rows(hub)).toEqual([])
+  })
+})
+
+describe("what a hub is to watch", () => {
+  const watched = (at: number) => ({
+    workspaceId: "wsp_1",
+    taskId: "tsk_1",
+    since: 0,
+    watches: [{ reminderId: null, at, date: null, beforeMs: 0 }],
+  })
+
+  it("is not forgotten when it is brought again while it is looked at", async () => {
+    await runInDurableObject(newHub(), async (_hub: UserHub, { storage }) => {
+      const watches = new WatchTable(storage.sql)
+      watches.add([watched(1_000)], 0)
+      const [seen] = watches.ringing(2_000, 10)
+      if (!seen) throw new Error("Nothing rings")
+      watches.add([watched(1_000)], 1_500)
+      watches.forget(seen)
+      const [again] = watches.ringing(2_000, 10)
+      expect(again).toMatchObject({ id: seen.id, taskId: "tsk_1" })
+      if (again) watches.forget(again)
+      expect(watches.ringing(2_000, 10)).toEqual([])
+    })
+  })
+
+  it("is known to be whose, also to an object that was not addressed by a name", async () => {
+    const userId = newId("user")
+    const hub = env.USER_HUB.getByName(userId)
+    await hub.notify([], [watched(Date.now() + hour)])
+    await runInDurableObject(hub, async (_hub: UserHub, { storage }) => {
+      expect(new Owner(storage.sql, undefined).userId).toBe(userId)
+    })
+    await runInDurableObject(newHub(), async (_hub: UserHub, { storage }) => {
+      expect(new Owner(storage.sql, undefined).userId).toBeUndefined()
+    })
   })
 })
