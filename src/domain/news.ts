@@ -3,6 +3,7 @@ import type { NotificationKind } from "../contracts/me.ts"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
 import { mailTime } from "./mail-time.ts"
+import type { News } from "./notifications.ts"
 import { type Settings, settingsIn } from "./settings.ts"
 import { findSight, seesProject } from "./sight.ts"
 
@@ -141,24 +142,9 @@ export function recipientsOf(
   return told
 }
 
-/** News for somebody, as their hub keeps it. `mailAt`: null when it is not mailed. */
-export type NewsFor = {
-  userId: string
-  kind: NotificationKind
-  seq: number
-  projectId: string
-  taskId: string
-  taskKey: string
-  title: string
-  actorId: string | null
-  actorName: string | null
-  text: string
-  at: number
-  inbox: boolean
-  mailAt: number | null
-}
+export type NewsFor = { userId: string; news: News }
 
-/** What entries are news to whom: three trips at most, none when they concern nobody. */
+/** What entries are news to whom: four trips at most, none when they concern nobody. */
 export async function newsIn(db: Db, workspaceId: string, entries: readonly LogEntry[]): Promise<NewsFor[]> {
   const concerns = entries.flatMap((entry) => concernOf(entry) ?? [])
   if (concerns.length === 0) return []
@@ -181,7 +167,8 @@ export async function newsIn(db: Db, workspaceId: string, entries: readonly LogE
     const { id: taskId, key: taskKey, title, projectId } = task
     const { seq, at, actorId } = entry
     const who = { actorId, actorName: people.get(actorId)?.name ?? null }
-    return [{ userId, kind, seq, projectId, taskId, taskKey, title, ...who, text, at, inbox, mailAt }]
+    const about = { kind, seq, projectId, taskId, taskKey, title, text, at }
+    return [{ userId, news: { workspaceId, ...about, ...who, inbox, mailAt } }]
   })
 }
 

@@ -7,23 +7,35 @@ import { notFound } from "./errors.ts"
 import { cutRows, parseCursor, placeOfId } from "./lists.ts"
 import { permit } from "./permissions.ts"
 
-/** A notification as it is kept; times in epoch milliseconds. */
-export type Kept = {
-  id: string
+/** Of what somebody is told. */
+export type News = {
+  workspaceId: string
   kind: NotificationKind
+  /**
+   * The entry of the log, or for what time tells, when it was due: with the task it makes the news one of its kind, and
+   * whoever brings the same news again brings nothing.
+   */
   seq: number
   projectId: string
   taskId: string
   taskKey: string
   title: string
+  /** Who did it; null for what time did. */
   actorId: string | null
   actorName: string | null
+  /** A comment's beginning, a due date: what there is to say beside the title. */
   text: string
+  /** Epoch milliseconds. */
   at: number
-  readAt: number | null
+  /** Whether it stands in the inbox, and when it goes out by mail: what the person has chosen. Null: not at all. */
+  inbox: boolean
+  mailAt: number | null
 }
 
-type Listed = { workspaceId: string; unread: boolean; before: string | null; limit: number }
+/** A notification as it is kept; times in epoch milliseconds. */
+export type Kept = Omit<News, "inbox" | "mailAt"> & { id: string; readAt: number | null }
+
+export type Listed = { workspaceId: string; unread: boolean; before: string | null; limit: number }
 
 /** The inboxes of all people, each kept with its person and not in the database. */
 export type Inboxes = {

@@ -2,6 +2,7 @@ import { and, eq, sql } from "drizzle-orm"
 import type { EventView } from "../contracts/events.ts"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
+import type { Dialect } from "../db/dialect.ts"
 import type { Role } from "../lib/roles.ts"
 import { levelIn, type Visibility } from "./access.ts"
 import { eventView, ofActor, ofEverybody, ofManagers, otherIn, relating } from "./activity-views.ts"
@@ -58,33 +59,48 @@ export function decisiveIn(entries: readonly LogEntry[]): { projectIds: string[]
   }
 }
 
+/** What decides about the projects; of those that never were, nothing. */
+export const selectVisibility = (
+  { sql: builder, tables: { projects }, oneOf }: Dialect,
+  workspaceId: string,
+  ids: string[],
+) =>
+  builder
+    .select({ id: projects.id, visibility: projects.visibility })
+    .from(projects)
+    .where(and(eq(projects.workspaceId, workspaceId), oneOf(projects.id, ids)))
+
+export const selectProjectsOfTasks = (
+  { sql: builder, tables: { tasks }, oneOf }: Dialect,
+  workspaceId: string,
+  ids: string[],
+) =>
+  builder
+    .select({ id: tasks.id, projectId: tasks.projectId })
+    .from(tasks)
+    .where(and(eq(tasks.workspaceId, workspaceId), oneOf(tasks.id, ids)))
+
 /** In which projects tasks are; those that never were are left out. */
 export async function findProjectsOfTasks(
-  { read, sql: builder, tables: { tasks }, oneOf }: Db,
+  db: Db,
   workspaceId: string,
   taskIds: string[],
 ): Promise<Map<string, string>> {
   if (taskIds.length === 0) return new Map()
-  const [rows] = await read(
-    builder
-      .select({ id: tasks.id, projectId: tasks.projectId })
-      .from(tasks)
-      .where(and(eq(tasks.workspaceId, workspaceId), oneOf(tasks.id, taskIds))),
-  )
+  const [rows] = await db.read(selectProjectsOfTasks(db, workspaceId, taskIds))
   return new Map(rows.map(({ id, projectId }) => [id, projectId]))
 }
 
 /** Who sees the projects, and what the people are in the workspace: one trip. Who is no member has no role. */
 export async function findSight(
-  { read, sql: builder, tables: { members, projectMembers, projects }, oneOf }: Db,
+  db: Db,
   workspaceId: string,
   { projectIds, userIds }: { projectIds: string[]; userIds: string[] },
 ): Promise<{ projects: Map<string, SightedProject>; roles: Map<string, Role> }> {
-  const [found, named, people] = await read(
-    builder
-      .select({ id: projects.id, visibility: projects.visibility })
-      .from(projects)
-      .where(and(eq(projects.workspaceId, workspaceId), oneOf(projects.id, projectIds))),
+  const { sql: builder, oneOf } = db
+  const { members, projectMembers } = db.tables
+  const [found, named, people] = await db.read(
+    selectVisibility(db, workspaceId, projectIds),
     builder
       .select({ projectId: projectMembers.projectId, userId: projectMembers.userId })
       .from(projectMembers)

@@ -8,7 +8,7 @@ import { rfc3339 } from "../lib/time.ts"
 import type { Visibility } from "./access.ts"
 import { eventView, ofActor, ofManagers, otherIn } from "./activity-views.ts"
 import type { EventType } from "./event-types.ts"
-import { decisiveIn } from "./sight.ts"
+import { decisiveIn, selectProjectsOfTasks, selectVisibility } from "./sight.ts"
 import type { Webhook } from "./webhook-rows.ts"
 
 // What of the log a webhook is sent: what any member may see of the projects that it is for, whoever made it.
@@ -72,24 +72,19 @@ const isAboutTask = (type: string) => /^(?:task|comment)\./.test(type)
 
 /** Brings the surroundings of entries: one trip, and of each kind no more rows than there are entries, or their labels. */
 export async function findSurroundings(
-  { read, sql: builder, tables, oneOf }: Db,
+  db: Db,
   workspaceId: string,
   entries: readonly LogEntry[],
 ): Promise<Surroundings> {
-  const { comments, projects, taskLabels, tasks } = tables
+  const { sql: builder, oneOf } = db
+  const { comments, taskLabels } = db.tables
   const { projectIds, taskIds } = decisiveIn(entries)
   const subjects = (kind: string) => [
     ...new Set(entries.filter(({ type }) => type.startsWith(kind)).map(({ subjectId }) => subjectId)),
   ]
-  const [found, others, ofTasks, ofComments] = await read(
-    builder
-      .select({ id: projects.id, visibility: projects.visibility })
-      .from(projects)
-      .where(and(eq(projects.workspaceId, workspaceId), oneOf(projects.id, projectIds))),
-    builder
-      .select({ id: tasks.id, projectId: tasks.projectId })
-      .from(tasks)
-      .where(and(eq(tasks.workspaceId, workspaceId), oneOf(tasks.id, taskIds))),
+  const [found, others, ofTasks, ofComments] = await db.read(
+    selectVisibility(db, workspaceId, projectIds),
+    selectProjectsOfTasks(db, workspaceId, taskIds),
     builder
       .select({ id: taskLabels.taskId, labelId: taskLabels.labelId })
       .from(taskLabels)

@@ -27,5 +27,5 @@ export type Reader = {
 /** One attempt at what is owed to a webhook: its `number` tells it from every other one. */
 export type DeliveryMessage = { workspaceId: string; webhookId: string; seq: number; number: number }
 
-/** A notification that its user shall have by mail, or all that have gathered for a digest. */
-export type LetterMessage = { userId: string; notificationId: string | null }
+/** Somebody who is to have mail: their hub knows what. */
+export type LetterMessage = { userId: string }

@@ -42,8 +42,6 @@ async function sendLetter(userId: string, { database, mail, hubs }: Given): Prom
   await hub.notificationsSent(kept.map(({ id }) => id))
 }
 
-type Unsent = Kept & { workspaceId: string }
-
 /**
  * Where to write, and what of it the person still sees: a digest gathers for a day. Null for an address that nobody has
  * confirmed: others shall not be written to.
@@ -51,8 +49,8 @@ type Unsent = Kept & { workspaceId: string }
 async function recipientOf(
   database: Database,
   userId: string,
-  kept: Unsent[],
-): Promise<{ address: string; seen: Unsent[] } | null> {
+  kept: Kept[],
+): Promise<{ address: string; seen: Kept[] } | null> {
   const db = openDb(database.connect())
   try {
     const { users } = db.tables
@@ -66,8 +64,8 @@ async function recipientOf(
   }
 }
 
-async function stillSeen(db: Db, userId: string, kept: Unsent[]): Promise<Unsent[]> {
-  const seen = new Set<Unsent>()
+async function stillSeen(db: Db, userId: string, kept: Kept[]): Promise<Kept[]> {
+  const seen = new Set<Kept>()
   for (const [workspaceId, theirs] of Map.groupBy(kept, (one) => one.workspaceId)) {
     const projectIds = [...new Set(theirs.map(({ projectId }) => projectId))]
     const { projects, roles } = await findSight(db, workspaceId, { projectIds, userIds: [userId] })

@@ -1,4 +1,4 @@
-import { type NewsFor, newsIn } from "../domain/news.ts"
+import { newsIn } from "../domain/news.ts"
 import { watchedIn } from "../domain/watching.ts"
 import type { Bindings } from "../env.ts"
 import { within } from "../lib/deadline.ts"
@@ -22,12 +22,10 @@ export const inboxReader = ({ USER_HUB }: Pick<Bindings, "USER_HUB">): Reader =>
     const waiting = [...new Set([...newsFor.keys(), ...watched.keys()])]
     const tellNext = async () => {
       for (let next = waiting.pop(); next; next = waiting.pop()) {
-        const theirs = (newsFor.get(next) ?? []).map((one) => newsOf(workspaceId, one))
+        const theirs = (newsFor.get(next) ?? []).map((one) => one.news)
         await within(deadline, USER_HUB.getByName(next).notify(theirs, watched.get(next) ?? []))
       }
     }
     await Promise.all(Array.from({ length: atOnce }, tellNext))
   },
 })
-
-const newsOf = (workspaceId: string, { userId: _theirs, ...news }: NewsFor) => ({ ...news, workspaceId })

@@ -1,29 +1,6 @@
 import type { NotificationKind } from "../contracts/me.ts"
+import type { Kept, Listed, News } from "../domain/notifications.ts"
 import { newId } from "../lib/ids.ts"
-
-/** Of what somebody is told. `seq`: the entry of the log, or for what no entry tells (a reminder), when it was due. */
-export type News = {
-  workspaceId: string
-  kind: NotificationKind
-  /** Makes it one of its kind: whoever brings the same news again brings nothing. */
-  seq: number
-  projectId: string
-  taskId: string
-  taskKey: string
-  title: string
-  /** Who did it; null for what time did. */
-  actorId: string | null
-  actorName: string | null
-  /** A comment's beginning, a due date: what there is to say beside the title. */
-  text: string
-  /** Epoch milliseconds. */
-  at: number
-  /** Whether it stands in the inbox, and when it goes out by mail: what the person has chosen. Null: not at all. */
-  inbox: boolean
-  mailAt: number | null
-}
-
-export type Notification = Omit<News, "inbox" | "mailAt"> & { id: string; readAt: number | null }
 
 type Row = {
   id: string
@@ -65,17 +42,7 @@ export class InboxTable {
   }
 
   /** Newest first, beyond `before` when it is given. What goes out by mail only is not among them. */
-  list({
-    workspaceId,
-    unread,
-    before,
-    limit,
-  }: {
-    workspaceId: string
-    unread: boolean
-    before: string | null
-    limit: number
-  }): Notification[] {
+  list({ workspaceId, unread, before, limit }: Listed): Kept[] {
     if (!this.#isMade) return []
     return this.#sql
       .exec<Row>(
@@ -129,7 +96,7 @@ export class InboxTable {
   // ---- mail ----
 
   /** What is to go out by mail until then and has not, oldest first; of what was read meanwhile nothing. */
-  unsent(until: number): Notification[] {
+  unsent(until: number): Kept[] {
     if (!this.#isMade) return []
     return this.#sql
       .exec<Row>(
@@ -203,7 +170,7 @@ export class InboxTable {
   }
 }
 
-const notificationOf = (row: Row): Notification => ({
+const notificationOf = (row: Row): Kept => ({
   id: row.id,
   workspaceId: row.workspace_id,
   kind: row.kind,

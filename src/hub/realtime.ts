@@ -8,7 +8,7 @@ import type { Reader, ReaderCtx } from "../events/reader.ts"
 import { rfc3339 } from "../lib/time.ts"
 import { Audience } from "./audience.ts"
 import type { NewSeat } from "./seat.ts"
-import { Sockets } from "./sockets.ts"
+import { behind, Sockets } from "./sockets.ts"
 
 /** Whom the gateway lets in. `nonce`: of the ticket that they came with, which is good for one socket. */
 export type Admission = { workspaceId: string; since: number | null; nonce: string | null; seat: NewSeat }
@@ -50,6 +50,12 @@ export class Realtime implements Reader {
     this.#told = entries.at(-1)?.seq ?? this.#told
   }
 
+  /** What could not be told is not kept silent: everybody is asked to read the log, which has it. */
+  skip(seq: number): void {
+    this.#told = Math.max(this.#told, seq)
+    this.sockets.askToRead(seq)
+  }
+
   /** How far live sockets have been told: in the same moment, and not once the hub has heard of it. */
   #cursor(): number {
     return Math.max(this.#told, this.#options.cursor())
@@ -63,13 +69,7 @@ export class Realtime implements Reader {
     const { withDb, workspaceId } = this.#options
     let told = since ?? this.#cursor()
     if (told < this.#cursor() - toldAtMost || told > this.#cursor()) {
-      this.sockets.send(socket, {
-        type: "resync",
-        seq: this.#cursor(),
-        subject: { id: null, kind: "workspace" },
-        data: { reason: "behind" },
-        at: rfc3339(Date.now()),
-      })
+      this.sockets.send(socket, behind(this.#cursor()))
       told = this.#cursor()
     }
     while (told < this.#cursor() && this.sockets.seatAt(socket)) {

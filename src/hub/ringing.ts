@@ -1,9 +1,9 @@
 import type { Db } from "../db/db.ts"
 import { mailTime } from "../domain/mail-time.ts"
+import type { News } from "../domain/notifications.ts"
 import { judge } from "../domain/watches.ts"
 import { lookUp, type WatchedTask, type Watcher } from "../domain/watching.ts"
 import { rfc3339 } from "../lib/time.ts"
-import type { News } from "./inbox.ts"
 import type { KeptWatch } from "./watches.ts"
 
 /** What became of a watch: it is over, with what there is to tell; or it is looked at again. */

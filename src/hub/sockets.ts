@@ -105,6 +105,11 @@ export class Sockets {
     }
   }
 
+  /** Asks those who are live to read the log themselves. */
+  askToRead(seq: number): void {
+    for (const [socket, { from }] of [...this.#seats]) if (from !== null && seq > from) this.send(socket, behind(seq))
+  }
+
   send(socket: WebSocket, message: ServerMessageView): void {
     this.#sendText(socket, JSON.stringify(message))
   }
@@ -207,6 +212,15 @@ export class Sockets {
     socket.serializeAttachment(seat)
   }
 }
+
+/** Too much has happened, or it cannot be told here: the log has it. */
+export const behind = (seq: number): ServerMessageView => ({
+  type: "resync",
+  seq,
+  subject: { id: null, kind: "workspace" },
+  data: { reason: "behind" },
+  at: rfc3339(Date.now()),
+})
 
 function isStillSeen({ userId, looksAt }: Seat, { type, subjectId, projectId }: LogEntry, sight: FullSight): boolean {
   const role = sight.roles.get(userId)

@@ -1,12 +1,12 @@
 import { DurableObject } from "cloudflare:workers"
-import { type Db, databaseOf, openDb } from "../db/db.ts"
-import type { Database } from "../db/engine.ts"
+import type { Kept, Listed, News } from "../domain/notifications.ts"
 import type { NewSession, SessionInfo } from "../domain/sessions.ts"
 import type { Watched } from "../domain/watches.ts"
 import type { Bindings } from "../env.ts"
 import { minute, second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
-import { InboxTable, type News, type Notification } from "./inbox.ts"
+import { HubDatabase } from "./hub-database.ts"
+import { InboxTable } from "./inbox.ts"
 import { Owner } from "./owner.ts"
 import { ring } from "./ringing.ts"
 import { type Link, SessionTable } from "./sessions.ts"
@@ -25,7 +25,7 @@ export class UserHub extends DurableObject<Bindings> {
   readonly #inbox: InboxTable
   readonly #watches: WatchTable
   readonly #owner: Owner
-  #database: Database | undefined
+  readonly #database: HubDatabase
   #zoneChanges = 0
 
   constructor(state: DurableObjectState, env: Bindings) {
@@ -35,6 +35,7 @@ export class UserHub extends DurableObject<Bindings> {
     )
     this.#inbox = new InboxTable(state.storage.sql)
     this.#watches = new WatchTable(state.storage.sql)
+    this.#database = new HubDatabase(() => this.env)
     this.#owner = new Owner(state.storage.sql, state.id.name)
   }
 
@@ -86,7 +87,7 @@ export class UserHub extends DurableObject<Bindings> {
     await this.#arm()
   }
 
-  listNotifications(query: Parameters<InboxTable["list"]>[0]): Notification[] {
+  listNotifications(query: Listed): Kept[] {
     return this.#inbox.list(query)
   }
 
@@ -103,7 +104,7 @@ export class UserHub extends DurableObject<Bindings> {
   }
 
   /** What is to go out by mail by now. */
-  unsentNotifications(): Notification[] {
+  unsentNotifications(): Kept[] {
     return this.#inbox.unsent(Date.now() + sendingLasts)
   }
 
@@ -117,7 +118,7 @@ export class UserHub extends DurableObject<Bindings> {
     const { userId } = this.#owner
     if (next !== null && next <= now && userId !== undefined) {
       this.#inbox.putOff(now, now + sendingLasts)
-      await this.env.LETTERS.send({ userId, notificationId: null })
+      await this.env.LETTERS.send({ userId })
     }
     await this.#arm()
   }
@@ -144,23 +145,13 @@ export class UserHub extends DurableObject<Bindings> {
       const watches = this.#watches.ringing(Date.now(), ringingAtOnce)
       if (watches.length === 0) return
       const zoneChanges = this.#zoneChanges
-      const rung = await this.#withDb((db) => ring(db, userId, watches, Date.now))
+      const rung = await this.#database.run((db) => ring(db, userId, watches, Date.now))
       this.#inbox.add(rung.flatMap(({ news }) => news ?? []))
       for (const { watch, until } of rung) {
         if (until === null) this.#watches.forget(watch)
         // What was put off by clocks that have changed meanwhile is looked at once more.
         else if (zoneChanges === this.#zoneChanges) this.#watches.postpone(watch.id, until)
       }
-    }
-  }
-
-  async #withDb<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    this.#database ??= await databaseOf(this.env)
-    const db = openDb(this.#database.connect())
-    try {
-      return await work(db)
-    } finally {
-      await db.close()
     }
   }
 

@@ -1,16 +1,16 @@
 import { DurableObject } from "cloudflare:workers"
 import type { LogEntry } from "../db/commit.ts"
-import { type Db, databaseOf, openDb, ReadOnly } from "../db/db.ts"
-import type { Database } from "../db/engine.ts"
+import { type Db, ReadOnly } from "../db/db.ts"
 import { classify, isTrouble } from "../db/errors.ts"
 import { markPumped, readHead, readLog } from "../domain/log.ts"
-import { type Bindings, parseSettings, type Settings } from "../env.ts"
+import type { Bindings } from "../env.ts"
 import { Lane } from "../events/lane.ts"
 import { type Reader, type ReaderCtx, type ReaderName, readerNames } from "../events/reader.ts"
 import { DeadlineExceeded } from "../lib/deadline.ts"
 import { newId } from "../lib/ids.ts"
 import { second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
+import { HubDatabase } from "./hub-database.ts"
 import { HubState, type LaneStates, lanesFrom, type Parked } from "./hub-state.ts"
 import { readersOf, sweepOwed } from "./readers.ts"
 import { type Admission, admissionHeader, Realtime } from "./realtime.ts"
@@ -36,20 +36,19 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   readonly #state: HubState
   readonly #tickets: Tickets
   readonly #realtime: Realtime
-  #settings: Settings | undefined
-  #database: Database | undefined
+  readonly #database: HubDatabase
   #workspaceId = ""
   #lanes: Record<ReaderName, Lane> | null = null
   #isSaving = false
-  #owedAt: number | null = null
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env)
+    this.#database = new HubDatabase(() => this.env)
     this.#state = new HubState(state.storage.sql)
     this.#tickets = new Tickets(state.storage.sql)
     this.#realtime = new Realtime({
       state,
-      withDb: (work) => this.#withDb(work),
+      withDb: (work) => this.#database.run(work),
       workspaceId: () => this.#workspaceId,
       cursor: () => this.#lanes?.realtime.state.seq ?? 0,
     })
@@ -67,13 +66,12 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   /** Told when something may have been missed: reads where the log ends and goes on from there. */
   async catchUp(workspaceId: string): Promise<void> {
     await this.#begin(workspaceId, null)
-    const { seq } = await this.#withDb((db) => readHead(db, workspaceId))
+    const { seq } = await this.#database.run((db) => readHead(db, workspaceId))
     await this.#readOn(seq, null)
   }
 
   /** Told that something is owed at a time: the alarm rings no later. */
   async owe(at: number): Promise<void> {
-    this.#owedAt = Math.min(at, this.#owedAt ?? at)
     await this.#arm(at)
   }
 
@@ -110,9 +108,9 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     this.#realtime.left(socket)
   }
 
-  /** Ends the sockets that were opened with a session of this user; with all of them for null. */
-  endSession(userId: string, sessionId: string | null): void {
-    this.#realtime.sockets.endOf((seat) => seat.userId === userId && (sessionId ?? seat.sessionId) === seat.sessionId)
+  /** Ends the sockets that were opened with a session. */
+  endSession(userId: string, sessionId: string): void {
+    this.#realtime.sockets.endOf((seat) => seat.userId === userId && seat.sessionId === sessionId)
   }
 
   /** A socket that could not be told what it missed is of no use: its client comes again. */
@@ -134,7 +132,6 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   async forget(): Promise<void> {
     this.#lanes = null
     this.#workspaceId = ""
-    this.#owedAt = null
     // The alarm is deleted with it.
     await this.ctx.storage.deleteAll()
     this.#state.forgotten()
@@ -153,21 +150,21 @@ export class WorkspaceHub extends DurableObject<Bindings> {
 
   async #settle(): Promise<void> {
     if (!this.#lanes) return
-    const { seq, pumpedSeq } = await this.#withDb((db) => readHead(db, this.#workspaceId))
+    const { seq, pumpedSeq } = await this.#database.run((db) => readHead(db, this.#workspaceId))
     for (const lane of Object.values(this.#lanes)) lane.offer(seq, null)
     await Promise.all(Object.values(this.#lanes).map((lane) => lane.run()))
     this.#save()
     const read = Math.min(...Object.values(this.#lanes).map((lane) => lane.state.seq))
-    if (read > pumpedSeq) await this.#withDb((db) => markPumped(db, this.#workspaceId, read))
-    this.#owedAt = await this.#withDb((db) => sweepOwed(this.#ctxWith(db), this.env))
-    const next = [this.#owedAt, ...Object.values(this.#lanes).map((lane) => lane.retryAt)].filter((at) => at !== null)
+    if (read > pumpedSeq) await this.#database.run((db) => markPumped(db, this.#workspaceId, read))
+    const owedAt = await this.#database.run((db) => sweepOwed(this.#ctxWith(db), this.env))
+    const next = [owedAt, ...Object.values(this.#lanes).map((lane) => lane.retryAt)].filter((at) => at !== null)
     if (next.length > 0) await this.#arm(Math.max(Math.min(...next), Date.now() + second))
   }
 
   /** `from`: how far the log has been read before; null when the database must tell. */
   async #begin(workspaceId: string, from: number | null): Promise<void> {
     if (this.#lanes) return
-    const seq = from ?? (await this.#withDb((db) => readHead(db, workspaceId))).pumpedSeq
+    const seq = from ?? (await this.#database.run((db) => readHead(db, workspaceId))).pumpedSeq
     // Another one may have begun while the database was asked.
     if (!this.#lanes) this.#open(workspaceId, lanesFrom(seq))
   }
@@ -183,11 +180,12 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   #laneOf(reader: Reader, state: LaneStates[ReaderName]): Lane {
     return new Lane({
       state,
-      read: (entries) => this.#withDb((db) => reader.read(this.#ctxWith(db), entries)),
-      fetch: (after, limit) => this.#withDb((db) => readLog(db, this.#workspaceId, { after, limit })),
+      read: (entries) => this.#database.run((db) => reader.read(this.#ctxWith(db), entries)),
+      fetch: (after, limit) => this.#database.run((db) => readLog(db, this.#workspaceId, { after, limit })),
       park: (seq, error) => {
         logFailure(this.#workspaceId, `${reader.name} parked ${seq}`, error)
         this.#state.park(reader.name, seq, error, Date.now())
+        if (reader === this.#realtime) this.#realtime.skip(seq)
       },
       isOutage,
       now: Date.now,
@@ -233,17 +231,5 @@ export class WorkspaceHub extends DurableObject<Bindings> {
 
   #ctxWith(db: Db): ReaderCtx {
     return { db, workspaceId: this.#workspaceId, now: Date.now, newId }
-  }
-
-  /** A database for one piece of work: the primary, which has whatever was told. */
-  async #withDb<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    this.#settings ??= parseSettings(this.env)
-    this.#database ??= await databaseOf(this.env)
-    const db = openDb(this.#database.connect(), { isReadOnly: this.#settings.READ_ONLY })
-    try {
-      return await work(db)
-    } finally {
-      await db.close()
-    }
   }
 }

@@ -1,0 +1,91 @@
+import { runInDurableObject } from "cloudflare:test"
+import { env } from "cloudflare:workers"
+import { describe, expect, it, vi } from "vitest"
+import { Realtime } from "../../src/hub/realtime.ts"
+import { newId } from "../../src/lib/ids.ts"
+import { hour } from "../../src/lib/time.ts"
+import { eventsOf, newCaller, newTask } from "../support/caller.ts"
+import { execute, withDb } from "../support/database.ts"
+import { joined } from "../support/people.ts"
+import { liveLine } from "../support/sockets.ts"
+
+describe("an entry that always fails one reader", () => {
+  it("is parked, and neither its neighbours nor the other readers wait for it", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const line = await liveLine(bob)
+    const { workspaceId } = ada
+    const seq = ((await eventsOf(ada)).at(-1)?.seq ?? 0) + 1
+    // Whoever keeps the inboxes expects a list of assignees; sockets tell it as it stands.
+    await execute(
+      `insert into events (workspace_id, seq, type, subject_id, actor_role, revision, actor_id, source, project_id, commit_id, data, at)
+       values (?, ?, 'task.updated', ?, 'owner', 2, ?, 'api', ?, 'cmt_1', ?, 1)`,
+      workspaceId,
+      seq,
+      newId("task"),
+      ada.userId,
+      ada.inboxId,
+      '{"before":{},"after":{"assigneeIds":"nobody"}}',
+    )
+    await execute("update heads set seq = ? where workspace_id = ?", seq, workspaceId)
+    await newTask(ada, { assigneeIds: [bob.userId], title: "Behind it" })
+    await line.until(() => line.events().length === 2)
+    expect(line.events().map((event) => event.seq)).toEqual([seq, seq + 1])
+
+    const hub = env.WORKSPACE_HUB.getByName(workspaceId)
+    await vi.waitFor(async () => expect((await hub.status()).parked).toHaveLength(1), {
+      timeout: 28_000,
+      interval: 200,
+    })
+    const { parked, lanes } = await hub.status()
+    expect(parked[0]).toMatchObject({ reader: "inbox", seq, error: expect.stringContaining("TypeError") })
+    await vi.waitFor(async () => {
+      const answer = (await (await bob.get("/api/v1/notifications")).json()) as { data: { kind: string }[] }
+      expect(answer.data.map(({ kind }) => kind)).toEqual(["assigned"])
+    })
+    expect([lanes?.realtime.seq, lanes?.webhooks.seq]).toEqual([seq + 1, seq + 1])
+  }, 60_000)
+})
+
+describe("a socket", () => {
+  /** One that is live behind `seq`, of an object that serves nobody else. */
+  const withSocket = <T>(
+    until: number,
+    work: (realtime: Realtime, messages: object[], closed: () => number | null) => Promise<T>,
+  ) =>
+    runInDurableObject(env.WORKSPACE_HUB.getByName(newId("workspace")), async (_hub, state) => {
+      const realtime = new Realtime({ state, withDb, workspaceId: () => newId("workspace"), cursor: () => 4 })
+      const { 0: client, 1: server } = new WebSocketPair()
+      const messages: object[] = []
+      let code: number | null = null
+      realtime.sockets.accept(server, { userId: newId("user"), sessionId: "", keyId: null, until })
+      client.addEventListener("message", ({ data }) => messages.push(JSON.parse(String(data))))
+      client.addEventListener("close", (event) => {
+        code = event.code
+      })
+      client.accept()
+      realtime.sockets.goLive(server, 4)
+      return work(realtime, messages, () => code)
+    })
+
+  const soon = () => new Promise((resolve) => setTimeout(resolve, 50))
+
+  it("is asked to read the log for what could not be told", async () => {
+    const told = await withSocket(Date.now() + hour, async (realtime, messages) => {
+      realtime.skip(4)
+      realtime.skip(5)
+      await soon()
+      return messages
+    })
+    expect(told).toMatchObject([{ type: "resync", seq: 5, data: { reason: "behind" } }])
+  })
+
+  it("is told nothing once its time is over", async () => {
+    const [told, code] = await withSocket(Date.now() - 1, async (realtime, messages, closed) => {
+      realtime.skip(5)
+      await soon()
+      return [messages, closed()] as const
+    })
+    expect([told, code]).toEqual([[], 4401])
+  })
+})
