@@ -1,11 +1,12 @@
-import { runInDurableObject } from "cloudflare:test"
+import { evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
 import { Realtime } from "../../src/hub/realtime.ts"
+import type { WorkspaceHub } from "../../src/hub/workspace-hub.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { hour } from "../../src/lib/time.ts"
 import { eventsOf, newCaller, newTask } from "../support/caller.ts"
-import { execute, withDb } from "../support/database.ts"
+import { execute, rowsOf, withDb } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 import { liveLine } from "../support/sockets.ts"
 
@@ -45,6 +46,35 @@ describe("an entry that always fails one reader", () => {
     })
     expect([lanes?.realtime.seq, lanes?.webhooks.seq]).toEqual([seq + 1, seq + 1])
   }, 60_000)
+})
+
+describe("a deployment that is read-only", () => {
+  it("has nothing written behind the writes either, and what waits is done afterwards", async () => {
+    const ada = await newCaller()
+    await newTask(ada)
+    const { workspaceId } = ada
+    const hub = env.WORKSPACE_HUB.getByName(workspaceId)
+    const read = async () => {
+      const [head] = await rowsOf<{ seq: number; pumped_seq: number }>(
+        "select seq, pumped_seq from heads where workspace_id = ?",
+        workspaceId,
+      )
+      return [Number(head?.seq), Number(head?.pumped_seq)]
+    }
+    const ring = async (settings: object) => {
+      await evictDurableObject(hub)
+      await runInDurableObject(hub, async (object: WorkspaceHub) => {
+        const inside = object as unknown as { env: object }
+        inside.env = { ...inside.env, ...settings }
+        await object.alarm()
+      })
+    }
+    await ring({ READ_ONLY: "true" })
+    const [seq, pumped] = await read()
+    expect(pumped).toBe(0)
+    await ring({})
+    expect(await read()).toEqual([seq, seq])
+  })
 })
 
 describe("a socket", () => {
