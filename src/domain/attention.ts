@@ -1,4 +1,4 @@
-import { and, eq, isNull, type SQL, sql } from "drizzle-orm"
+import { and, eq, isNull, type SQL, type SQLWrapper, sql } from "drizzle-orm"
 import { insertRows } from "../db/rows.ts"
 import type { Statement } from "../db/sql.ts"
 import { idPattern } from "../lib/ids.ts"
@@ -17,23 +17,19 @@ import { isHere, mustNameTask } from "./task-lookup.ts"
 export async function followProject(ctx: Ctx, projectId: string, isWanted: boolean): Promise<void> {
   permit(ctx, "project:read")
   permit(ctx, "profile:write")
-  await mustSeeProject(ctx, projectId)
   const { db, workspaceId, actor } = ctx
-  const { projectFollowers } = db.tables
-  const isThis = and(
-    eq(projectFollowers.workspaceId, workspaceId),
-    eq(projectFollowers.projectId, projectId),
-    eq(projectFollowers.userId, actor.userId),
-  )
-  const row = { workspaceId, projectId, userId: actor.userId, createdAt: ctx.now() }
+  const { projectFollowers: f } = db.tables
   await change(ctx, isWanted, {
+    what: "project",
     permission: "project:read",
-    projectId,
-    is: sql`(select 1 from ${projectFollowers} where ${isThis}) is not null`,
-    set: () => insertRows(db, projectFollowers, [row]),
-    clear: () => db.sql.delete(projectFollowers).where(isThis),
+    find: projectWith(ctx, projectId, (_, id) => isKept(ctx, f, sql`k.project_id = ${id}`)),
+    set: () => insertRows(db, f, [{ workspaceId, projectId, userId: actor.userId, createdAt: ctx.now() }]),
+    clear: () =>
+      db.sql
+        .delete(f)
+        .where(and(eq(f.workspaceId, workspaceId), eq(f.projectId, projectId), eq(f.userId, actor.userId))),
     types: ["member.followed", "member.unfollowed"],
-    fields: { projectId },
+    field: "projectId",
   })
 }
 
@@ -41,91 +37,97 @@ export async function followProject(ctx: Ctx, projectId: string, isWanted: boole
 export async function muteProject(ctx: Ctx, projectId: string, isWanted: boolean): Promise<void> {
   permit(ctx, "project:read")
   permit(ctx, "profile:write")
-  await mustSeeProject(ctx, projectId)
-  await mute(ctx, isWanted, { permission: "project:read", subjectId: projectId, projectId, fields: { projectId } })
+  const find = projectWith(ctx, projectId, isMuted)
+  await change(ctx, isWanted, { what: "project", permission: "project:read", find, field: "projectId", ...muting(ctx) })
 }
 
 /** Silences a task for the actor, or lets it speak again. */
 export async function muteTask(ctx: Ctx, idOrKey: string, isWanted: boolean): Promise<void> {
   permit(ctx, "task:read")
   permit(ctx, "profile:write")
-  const { id, projectId } = await findTask(ctx, idOrKey)
-  await mute(ctx, isWanted, { permission: "task:read", subjectId: id, projectId, fields: { taskId: id } })
+  const find = taskWith(ctx, idOrKey, isMuted)
+  await change(ctx, isWanted, { what: "task", permission: "task:read", find, field: "taskId", ...muting(ctx) })
 }
 
-type Silenced = Pick<Change, "permission" | "projectId" | "fields"> & { subjectId: string }
+// Conditions are parts of their own: a column that stands in the selection itself is written without its table.
+const isKept = ({ workspaceId, actor }: Ctx, table: SQLWrapper, ofSubject: SQL) =>
+  sql<
+    number | boolean
+  >`((select 1 from ${table} k where k.workspace_id = ${workspaceId} and k.user_id = ${actor.userId} and ${ofSubject}) is not null)`
 
-async function mute(ctx: Ctx, isWanted: boolean, { subjectId, ...what }: Silenced): Promise<void> {
+const isMuted = (ctx: Ctx, id: SQL) => isKept(ctx, ctx.db.tables.mutes, sql`k.subject_id = ${id}`)
+
+/** A project that the actor sees, and whether something is so of it. */
+function projectWith(ctx: Ctx, id: string, isSo: typeof isMuted) {
+  if (!idPattern("project").test(id)) throw notFound("project")
+  const { db, workspaceId } = ctx
+  const { projects } = db.tables
+  const isSeen = sees(ctx, { id: sql`${projects.id}`, visibility: sql`${projects.visibility}` }) ?? undefined
+  return db.sql
+    .select({
+      id: projects.id,
+      projectId: sql<string>`${projects.id}`.as("project_id"),
+      isSo: isSo(ctx, sql`${projects.id}`).as("is_so"),
+    })
+    .from(projects)
+    .where(and(eq(projects.workspaceId, workspaceId), eq(projects.id, id), isNull(projects.deletedAt), isSeen))
+}
+
+/** A task that the actor sees, and whether something is so of it. */
+function taskWith(ctx: Ctx, idOrKey: string, isSo: typeof isMuted) {
+  mustNameTask(idOrKey)
+  const { tasks } = ctx.db.tables
+  return ctx.db.sql
+    .select({
+      id: tasks.id,
+      projectId: sql<string>`${tasks.projectId}`.as("project_id"),
+      isSo: isSo(ctx, sql`${tasks.id}`).as("is_so"),
+    })
+    .from(tasks)
+    .where(isHere(ctx, idOrKey))
+}
+
+function muting(ctx: Ctx): Pick<Change, "set" | "clear" | "types"> {
   const { db, workspaceId, actor } = ctx
-  const { mutes } = db.tables
-  const isThis = and(eq(mutes.workspaceId, workspaceId), eq(mutes.userId, actor.userId), eq(mutes.subjectId, subjectId))
-  await change(ctx, isWanted, {
-    ...what,
-    is: sql`(select 1 from ${mutes} where ${isThis}) is not null`,
-    set: () => insertRows(db, mutes, [{ workspaceId, userId: actor.userId, subjectId, createdAt: ctx.now() }]),
-    clear: () => db.sql.delete(mutes).where(isThis),
+  const { mutes: m } = db.tables
+  return {
+    set: (subjectId) => insertRows(db, m, [{ workspaceId, userId: actor.userId, subjectId, createdAt: ctx.now() }]),
+    clear: (subjectId) =>
+      db.sql
+        .delete(m)
+        .where(and(eq(m.workspaceId, workspaceId), eq(m.userId, actor.userId), eq(m.subjectId, subjectId))),
     types: ["member.muted", "member.unmuted"],
-  })
+  }
 }
 
 type Change = {
+  what: "project" | "task"
   permission: "project:read" | "task:read"
-  /** Who sees it decides who may. */
-  projectId: string
-  /** Whether it is so now. */
-  is: SQL
-  set: () => Statement
-  clear: () => Statement
+  /** Finds the subject as the actor sees it, its project, and whether it is so now. */
+  find: ReturnType<typeof projectWith> | ReturnType<typeof taskWith>
+  set: (subjectId: string) => Statement
+  clear: (subjectId: string) => Statement
   types: [EventType, EventType]
-  fields: Record<string, string>
+  field: "projectId" | "taskId"
 }
 
 async function change(ctx: Ctx, isWanted: boolean, wanted: Change): Promise<void> {
-  const { permission, projectId, is, set, clear, types, fields } = wanted
-  const { db, workspaceId, actor } = ctx
-  const { members } = db.tables
+  const { what, permission, find, set, clear, types, field } = wanted
   await untilUncontested(async () => {
-    const [[me], [state]] = await db.read(
-      selectMyself(ctx),
-      db.sql
-        .select({ is: sql<number | boolean>`${is}`.as("is_so") })
-        .from(members)
-        .where(and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId))),
-    )
+    const [[found], [me]] = await ctx.db.read(find, selectMyself(ctx))
+    if (!found) throw notFound(what)
     if (!me) throw noLongerMember(undefined)
-    if (Boolean(state?.is) === isWanted) return commitNothing(ctx, "profile:write", { kind: "empty" })
+    const { id, projectId, isSo } = found
+    if (Boolean(isSo) === isWanted) return commitNothing(ctx, "profile:write", { kind: "empty" })
+    const fields = { [field]: id }
     await commitMine(ctx, me, {
       permission,
       about: { projectId, level: "view" },
       at: ctx.now(),
-      row: isWanted ? set() : clear(),
+      row: isWanted ? set(id) : clear(id),
       change: isWanted
         ? changeOfMember(me, types[0], { before: null, after: fields })
         : changeOfMember(me, types[1], { before: fields, after: null }),
     })
   })
-}
-
-async function mustSeeProject(ctx: Ctx, id: string): Promise<void> {
-  if (!idPattern("project").test(id)) throw notFound("project")
-  const { db, workspaceId } = ctx
-  const { projects } = db.tables
-  const isSeen = sees(ctx, { id: sql`${projects.id}`, visibility: sql`${projects.visibility}` }) ?? undefined
-  const [[row]] = await db.read(
-    db.sql
-      .select({ id: projects.id })
-      .from(projects)
-      .where(and(eq(projects.workspaceId, workspaceId), eq(projects.id, id), isNull(projects.deletedAt), isSeen)),
-  )
-  if (!row) throw notFound("project")
-}
-
-async function findTask(ctx: Ctx, idOrKey: string): Promise<{ id: string; projectId: string }> {
-  mustNameTask(idOrKey)
-  const { tasks } = ctx.db.tables
-  const [[row]] = await ctx.db.read(
-    ctx.db.sql.select({ id: tasks.id, projectId: tasks.projectId }).from(tasks).where(isHere(ctx, idOrKey)),
-  )
-  if (!row) throw notFound("task")
-  return row
 }

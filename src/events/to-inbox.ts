@@ -2,6 +2,7 @@ import { newsIn } from "../domain/news.ts"
 import { watchedIn } from "../domain/watching.ts"
 import type { Bindings } from "../env.ts"
 import { within } from "../lib/deadline.ts"
+import { forEachAtOnce } from "../lib/parallel.ts"
 import { second } from "../lib/time.ts"
 import type { Reader } from "./reader.ts"
 
@@ -19,13 +20,11 @@ export const inboxReader = ({ USER_HUB }: Pick<Bindings, "USER_HUB">): Reader =>
   async read({ db, workspaceId }, entries) {
     const [news, watched] = await Promise.all([newsIn(db, workspaceId, entries), watchedIn(db, workspaceId, entries)])
     const newsFor = Map.groupBy(news, ({ userId }) => userId)
-    const waiting = [...new Set([...newsFor.keys(), ...watched.keys()])]
-    const tellNext = async () => {
-      for (let next = waiting.pop(); next; next = waiting.pop()) {
-        const theirs = (newsFor.get(next) ?? []).map((one) => one.news)
-        await within(deadline, USER_HUB.getByName(next).notify(theirs, watched.get(next) ?? []))
-      }
-    }
-    await Promise.all(Array.from({ length: atOnce }, tellNext))
+    const people = [...new Set([...newsFor.keys(), ...watched.keys()])]
+    const [error] = await forEachAtOnce(people, atOnce, (userId) => {
+      const theirs = (newsFor.get(userId) ?? []).map((one) => one.news)
+      return within(deadline, USER_HUB.getByName(userId).notify(theirs, watched.get(userId) ?? []))
+    })
+    if (error !== undefined) throw error
   },
 })

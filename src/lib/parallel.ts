@@ -1,3 +1,18 @@
+/** Does something for each, a few at once. Tells what failed, and keeps nobody from theirs. */
+export async function forEachAtOnce<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<unknown>,
+): Promise<unknown[]> {
+  const errors: unknown[] = []
+  const left = items.values()
+  const worker = async () => {
+    for (const item of left) await work(item).catch((error: unknown) => errors.push(error))
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return errors
+}
+
 type Bounds<T> = { total: number; perKey: number; keyOf: (item: T) => string }
 
 /**

@@ -10,7 +10,16 @@ import { keptAtMost } from "../../src/hub/inbox.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { hour } from "../../src/lib/time.ts"
 import { keptMessages } from "../../src/mail/embedded-mail.ts"
-import { type Caller, eventsOf, newCaller, newProject, newTask, pointersIn, problemIn } from "../support/caller.ts"
+import {
+  type Caller,
+  costOf,
+  eventsOf,
+  newCaller,
+  newProject,
+  newTask,
+  pointersIn,
+  problemIn,
+} from "../support/caller.ts"
 import { execute } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 
@@ -127,6 +136,36 @@ describe("what somebody is told", () => {
       ["usr_c", "commented"],
       ["usr_d", "commented"],
     ])
+  })
+})
+
+describe("following and silencing", () => {
+  it("takes two round trips, and changes nothing where it is so already", async () => {
+    const { ada, bob, project } = await team()
+    const task = await newTask(ada, { projectId: project.id })
+    const places = [
+      `/api/v1/projects/${project.id}/follower`,
+      `/api/v1/projects/${project.id}/mute`,
+      `/api/v1/tasks/${task.key}/mute`,
+    ]
+    const before = (await eventsOf(bob)).length
+    for (const path of places) {
+      const costs = [await bob.put(path), await bob.put(path), await bob.delete(path), await bob.delete(path)].map(
+        costOf,
+      )
+      expect(costs.map(({ trips }) => trips)).toEqual([2, 1, 2, 1])
+    }
+    const events = (await eventsOf(bob)).slice(before)
+    expect(events.map(({ type, data }) => [type, Object.keys(data.after ?? data.before ?? {})])).toEqual([
+      ["member.followed", ["projectId"]],
+      ["member.unfollowed", ["projectId"]],
+      ["member.muted", ["projectId"]],
+      ["member.unmuted", ["projectId"]],
+      ["member.muted", ["taskId"]],
+      ["member.unmuted", ["taskId"]],
+    ])
+    // Nobody else is told.
+    expect((await eventsOf(ada)).filter(({ actorId }) => actorId === bob.userId)).toEqual([])
   })
 })
 

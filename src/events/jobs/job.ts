@@ -47,18 +47,3 @@ export type JobName = (typeof jobNames)[number]
 /** How late something was that was due at the earliest of these times; 0 when nothing was. */
 export const lateness = (now: number, dueAt: readonly number[]): number =>
   dueAt.length > 0 ? Math.max(now - Math.min(...dueAt), 0) : 0
-
-/** Does something for each, a few at once. Tells what failed, and keeps nobody from theirs. */
-export async function forEachAtOnce<T>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<unknown>,
-): Promise<unknown[]> {
-  const errors: unknown[] = []
-  const left = items.values()
-  const worker = async () => {
-    for (const item of left) await work(item).catch((error: unknown) => errors.push(error))
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-  return errors
-}

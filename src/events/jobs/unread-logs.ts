@@ -1,6 +1,7 @@
 import { asc, gt, sql } from "drizzle-orm"
+import { forEachAtOnce } from "../../lib/parallel.ts"
 import { minute } from "../../lib/time.ts"
-import { forEachAtOnce, type Job, type JobCtx, lateness } from "./job.ts"
+import { type Job, type JobCtx, lateness } from "./job.ts"
 
 /** How many workspaces a run looks at. */
 export const window = 5_000
