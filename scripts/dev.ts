@@ -15,19 +15,41 @@ const wrangler = fileURLToPath(new URL("node_modules/wrangler/bin/wrangler.js", 
 const postgresFolder = new URL(".wrangler/state/postgres", root)
 const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CLOUDFLARE_CF_FETCH_ENABLED: "false" }
 
-const { port, isPostgres, rest } = readArguments(process.argv.slice(2))
-const url = `http://127.0.0.1:${port}`
-let postgres: PostgresServer | undefined
+/** Why there is nothing to serve, in words for whoever started it. */
+class Refused extends Error {
+  readonly exitCode: number
 
-await makeLocalSecrets()
-await import("./assets.ts")
-if (isPostgres) await serve(["--config", "wrangler.postgres.toml"], await preparePostgres())
-else {
-  await migrate()
-  await serve()
+  constructor(message: string, exitCode = 1) {
+    super(message)
+    this.exitCode = exitCode
+  }
 }
 
-function readArguments(args: string[]): { port: number; isPostgres: boolean; rest: string[] } {
+let postgres: PostgresServer | undefined
+
+// It ends by having nothing left to do: process.exit() may wait forever for V8's own threads (nodejs/node#54918).
+try {
+  process.exitCode = await start(readArguments(process.argv.slice(2)))
+} catch (error) {
+  if (!(error instanceof Refused)) throw error
+  console.error(error.message)
+  process.exitCode = error.exitCode
+} finally {
+  await postgres?.stop()
+}
+
+type Arguments = { port: number; isPostgres: boolean; rest: string[] }
+
+/** Gives the exit code of what was served. */
+async function start(given: Arguments): Promise<number> {
+  await makeLocalSecrets()
+  await import("./assets.ts")
+  if (given.isPostgres) return serve(given, ["--config", "wrangler.postgres.toml"], await preparePostgres())
+  await migrate()
+  return serve(given)
+}
+
+function readArguments(args: string[]): Arguments {
   const { values, tokens } = parseArgs({
     args,
     options: { port: { type: "string", default: "8787" }, postgres: { type: "boolean", default: false } },
@@ -36,8 +58,7 @@ function readArguments(args: string[]): { port: number; isPostgres: boolean; res
   })
   const port = Number(values["port"])
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    console.error(`--port takes a number from 1 to 65535, not ${String(values["port"])}`)
-    process.exit(2)
+    throw new Refused(`--port takes a number from 1 to 65535, not ${String(values["port"])}`, 2)
   }
   const own = new Set(
     tokens.flatMap((token) =>
@@ -68,10 +89,7 @@ async function migrate(): Promise<void> {
   const output: Buffer[] = []
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => output.push(chunk))
   const code = await new Promise<number>((resolve) => child.on("close", (status) => resolve(status ?? 1)))
-  if (code === 0) return
-  console.error(Buffer.concat(output).toString())
-  console.error("The migrations could not be applied.")
-  process.exit(1)
+  if (code !== 0) throw new Refused(`${Buffer.concat(output).toString()}\nThe migrations could not be applied.`)
 }
 
 /** A migrated database, as wrangler wants to be told of it: what Hyperdrive stands for on this machine. */
@@ -85,15 +103,16 @@ async function preparePostgres(): Promise<Record<string, string>> {
     await migratePostgres(database)
     return { CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE: database }
   } catch (error) {
-    console.error(error instanceof Error ? error.message : String(error))
-    if (given) console.error("The database that DATABASE_URL names could not be prepared.")
-    await postgres?.stop()
-    process.exit(1)
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Refused(given ? `${reason}\nThe database that DATABASE_URL names could not be prepared.` : reason)
   }
 }
 
-async function serve(options: string[] = [], env: Record<string, string> = {}): Promise<void> {
-  const origin = (await isOriginGiven()) ? [] : ["--var", `ORIGIN:${url}`]
+/** Serves until it is told to end. */
+async function serve(given: Arguments, options: string[] = [], env: Record<string, string> = {}): Promise<number> {
+  const { port, rest } = given
+  const url = `http://127.0.0.1:${port}`
+  const origin = (await isOriginGiven(rest)) ? [] : ["--var", `ORIGIN:${url}`]
   const command = [wrangler, "dev", ...options, "--ip", "127.0.0.1", "--port", String(port), ...origin, ...rest]
   const child = spawn(process.execPath, command, {
     cwd: root,
@@ -105,29 +124,29 @@ async function serve(options: string[] = [], env: Record<string, string> = {}): 
     process.removeAllListeners(signal)
     process.on(signal, () => child.kill(signal))
   }
-  child.on("exit", async (code) => {
-    await postgres?.stop()
-    process.exit(code ?? 0)
-  })
-  if (await isAlive()) announce()
+  const alive = new AbortController()
+  void isAlive(url, alive.signal).then((is) => is && announce(url, given))
+  const code = await new Promise<number>((resolve) => child.on("exit", (status) => resolve(status ?? 0)))
+  alive.abort()
+  return code
 }
 
 /** Whether somebody has said where links in mail shall lead. Otherwise it is here. */
-async function isOriginGiven(): Promise<boolean> {
+async function isOriginGiven(rest: string[]): Promise<boolean> {
   const variables = await readFile(new URL(".dev.vars", root), "utf8")
   return rest.some((arg) => /^(?:--var=)?ORIGIN:/.test(arg)) || /^\s*ORIGIN\s*=/m.test(variables)
 }
 
-async function isAlive(): Promise<boolean> {
-  for (let attempt = 0; attempt < 240; attempt += 1) {
-    const answer = await fetch(`${url}/health/live`).catch(() => null)
+async function isAlive(url: string, signal: AbortSignal): Promise<boolean> {
+  for (let attempt = 0; attempt < 240 && !signal.aborted; attempt += 1) {
+    const answer = await fetch(`${url}/health/live`, { signal }).catch(() => null)
     if (answer?.ok) return true
     await sleep(250)
   }
   return false
 }
 
-function announce(): void {
+function announce(url: string, { isPostgres }: Arguments): void {
   const database = postgres ? "an embedded Postgres" : isPostgres ? "the Postgres of DATABASE_URL" : "D1"
   console.log(`
   Edgewise is running on ${database}.

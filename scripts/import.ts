@@ -39,23 +39,36 @@ type Options = { file: string; url: string; account: { email: string; password: 
 /** A project of the file, as far as it has been imported. */
 type Import = { project: ProjectView; lines: number; others: number; created: number; replayed: number }
 
+class BadArguments extends Error {}
+
 const stopping = new AbortController()
 const stopCodes = { SIGINT: 130, SIGTERM: 143 } as const
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopping.abort(stopCodes[signal]))
 
-try {
-  await main(readArguments(process.argv.slice(2)))
-} catch (error) {
-  if (stopping.signal.aborted) {
-    console.error("Stopped. What was imported stays; run the same command again to continue.")
-    process.exit(Number(stopping.signal.reason))
+process.exitCode = await run(process.argv.slice(2))
+
+/** Returns the exit status. */
+async function run(args: string[]): Promise<number> {
+  try {
+    const options = readArguments(args)
+    if (options) return await importFile(options)
+    console.log(help)
+    return 0
+  } catch (error) {
+    if (stopping.signal.aborted) {
+      console.error("Stopped. What was imported stays; run the same command again to continue.")
+      return Number(stopping.signal.reason)
+    }
+    if (error instanceof BadArguments) console.error(`${error.message}\n\n${help}`)
+    else if (error instanceof BadFile || error instanceof Unreachable || error instanceof Refused) {
+      console.error(error.message)
+    } else throw error
+    return error instanceof BadArguments ? 2 : 1
   }
-  if (!(error instanceof BadFile || error instanceof Unreachable || error instanceof Refused)) throw error
-  console.error(error.message)
-  process.exit(1)
 }
 
-function readArguments(args: string[]): Options {
+/** Null when it is help that is asked for. Throws BadArguments. */
+function readArguments(args: string[]): Options | null {
   try {
     const { values, positionals } = parseArgs({
       args,
@@ -67,18 +80,13 @@ function readArguments(args: string[]): Options {
         help: { type: "boolean", short: "h" },
       },
     })
-    if (values.help) {
-      console.log(help)
-      process.exit(0)
-    }
+    if (values.help) return null
     const [file, ...rest] = positionals
     if (file === undefined || rest.length > 0) throw new TypeError("Name one file to import")
     const password = values.password ?? process.env["EDGEWISE_PASSWORD"] ?? null
     return { file: fromCaller(file), url: originOf(values.url), account: { email: values.email, password } }
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-    console.error(`${error.message}\n\n${help}`)
-    process.exit(2)
+    throw error instanceof TypeError ? new BadArguments(error.message) : error
   }
 }
 
@@ -93,7 +101,8 @@ function originOf(text: string): string {
   throw new TypeError(`--url takes the address of a server, such as ${defaults.url}, not ${text}`)
 }
 
-async function main({ file, url, account }: Options): Promise<void> {
+/** Returns the exit status. */
+async function importFile({ file, url, account }: Options): Promise<number> {
   const byProject = Map.groupBy(await readItems(file), ({ project }) => project)
   const total = [...byProject.values()].reduce((sum, items) => sum + items.length, 0)
   const { signal } = stopping
@@ -111,7 +120,7 @@ async function main({ file, url, account }: Options): Promise<void> {
     progress.stop()
   }
   const seconds = (performance.now() - start) / 1_000
-  report(imports, await countAll(api, imports), seconds)
+  return report(imports, await countAll(api, imports), seconds)
 }
 
 async function withPassword(url: string, { email, password }: Options["account"]): Promise<Account> {
@@ -188,7 +197,7 @@ async function countAll(api: Api, imports: Import[]): Promise<Map<string, number
   return counts
 }
 
-function report(imports: Import[], counts: Map<string, number>, seconds: number): void {
+function report(imports: Import[], counts: Map<string, number>, seconds: number): number {
   const rows = imports.map(({ project, lines, others, created, replayed }) => {
     const found = counts.get(project.id) ?? 0
     return { name: project.name, lines, others, created, replayed, found, isRight: found === lines + others }
@@ -214,11 +223,11 @@ function report(imports: Import[], counts: Map<string, number>, seconds: number)
   )
   if (rows.every(({ isRight }) => isRight)) {
     console.log("Everything in the file is there.")
-    return
+    return 0
   }
   const gone = sum("replayed")
   if (gone > 0)
     console.error(`${number(gone)} were imported before and have been changed or deleted since: see --help.`)
   console.error("What is there is not what the file says.")
-  process.exitCode = 1
+  return 1
 }

@@ -35,19 +35,21 @@ async function countApplied(client: pg.Client): Promise<number> {
   return rows[0]?.count ?? 0
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await main()
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) process.exitCode = await main()
 
-async function main(): Promise<void> {
+/** Returns the exit status. */
+async function main(): Promise<number> {
   const url = process.env["DATABASE_URL"]
   if (!url) {
     console.error("Set DATABASE_URL: postgres://user:password@host:5432/database")
-    process.exit(2)
+    return 2
   }
   try {
     const applied = await migratePostgres(url)
     console.log(applied === 0 ? "Nothing to apply." : `Applied ${applied} migration${applied === 1 ? "" : "s"}.`)
+    return 0
   } catch (error) {
     console.error(`The migrations could not be applied: ${error instanceof Error ? error.message : String(error)}`)
-    process.exit(1)
+    return 1
   }
 }
