@@ -39,6 +39,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   readonly #database: HubDatabase
   #workspaceId = ""
   #lanes: Record<ReaderName, Lane> | null = null
+  #savedAt = 0
   #isSaving = false
 
   constructor(state: DurableObjectState, env: Bindings) {
@@ -203,12 +204,15 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     this.ctx.waitUntil(Promise.all([inbox.run(), webhooks.run()]).then(() => this.#resume()))
   }
 
-  /** Cursors are kept within the second, and whoever has failed is tried again. */
+  /** Cursors are kept once a second at the most, and whoever has failed is tried again. */
   async #resume(): Promise<void> {
-    if (!this.#isSaving) {
+    const wait = this.#savedAt + savedWithin - Date.now()
+    if (wait <= 0) this.#save()
+    else if (!this.#isSaving) {
       this.#isSaving = true
-      // The timer keeps the object from hibernating before the cursors are stored.
-      setTimeout(() => this.#save(), savedWithin)
+      // The timer keeps the object from hibernating before the cursors are stored. That time is billed, so only a write
+      // that follows another one waits.
+      setTimeout(() => this.#save(), wait)
     }
     const retries = Object.values(this.#lanes ?? {}).flatMap((lane) => lane.retryAt ?? [])
     if (retries.length > 0) await this.#arm(Math.min(...retries))
@@ -216,6 +220,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
 
   #save(): void {
     this.#isSaving = false
+    this.#savedAt = Date.now()
     if (this.#lanes) this.#state.save(this.#workspaceId, this.#laneStates())
   }
 

@@ -1,6 +1,8 @@
-import { evictDurableObject, runInDurableObject } from "cloudflare:test"
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
+import type { Db } from "../../src/db/db.ts"
+import { HubDatabase } from "../../src/hub/hub-database.ts"
 import { Realtime } from "../../src/hub/realtime.ts"
 import type { WorkspaceHub } from "../../src/hub/workspace-hub.ts"
 import { newId } from "../../src/lib/ids.ts"
@@ -46,6 +48,57 @@ describe("an entry that always fails one reader", () => {
     })
     expect([lanes?.realtime.seq, lanes?.webhooks.seq]).toEqual([seq + 1, seq + 1])
   }, 60_000)
+})
+
+describe("what a write costs behind it", () => {
+  /** What the hubs ask of the database while something is done. */
+  async function costOf(work: () => Promise<unknown>) {
+    const meters: Db["meter"][] = []
+    const original = HubDatabase.prototype.run
+    const spy = vi.spyOn(HubDatabase.prototype, "run").mockImplementation(async function <T>(
+      this: HubDatabase,
+      inner: (db: Db) => Promise<T>,
+    ) {
+      return original.call(this, (db) => {
+        meters.push(db.meter)
+        return inner(db)
+      }) as Promise<T>
+    })
+    try {
+      await work()
+    } finally {
+      spy.mockRestore()
+    }
+    const sum = (field: keyof Db["meter"]) => meters.reduce((total, meter) => total + meter[field], 0)
+    return { trips: sum("trips"), rowsWritten: sum("rowsWritten") }
+  }
+
+  it("is nothing in the database, and three round trips and a row once it has been quiet", async () => {
+    const ada = await newCaller()
+    const task = await newTask(ada)
+    const { workspaceId } = ada
+    const hub = env.WORKSPACE_HUB.getByName(workspaceId)
+    const isRead = (seq: number) =>
+      vi.waitFor(
+        async () => {
+          const kept = await runInDurableObject(hub, (_hub: WorkspaceHub, { storage }) =>
+            storage.sql.exec<{ lanes: string }>("select lanes from hub").toArray(),
+          )
+          const lanes = Object.values<{ seq: number }>(JSON.parse(kept[0]?.lanes ?? "{}"))
+          expect(lanes.map((lane) => lane.seq)).toEqual([seq, seq, seq])
+        },
+        { timeout: 5_000, interval: 20 },
+      )
+    const { seq } = (await eventsOf(ada)).at(-1) ?? { seq: 0 }
+    await isRead(seq)
+    const written = await costOf(async () => {
+      expect((await ada.patch(`/api/v1/tasks/${task.id}`, { title: "Renamed" })).status).toBe(200)
+      await isRead(seq + 1)
+    })
+    expect(written).toEqual({ trips: 0, rowsWritten: 0 })
+    const settled = await costOf(() => runDurableObjectAlarm(hub))
+    expect(settled).toEqual({ trips: 3, rowsWritten: 1 })
+  })
 })
 
 describe("a deployment that is read-only", () => {
