@@ -306,7 +306,10 @@ describe("when it is time", () => {
     await runInDurableObject(hubOf(eve), async (hub: UserHub, { storage }) => {
       // Near enough for the first to have had it.
       storage.sql.exec("update watches set first_at = 1, rings_at = 1")
-      const looking = vi.spyOn(HubDatabase.prototype, "run").mockImplementationOnce(async function (this: HubDatabase, work) {
+      const looking = vi.spyOn(HubDatabase.prototype, "run").mockImplementationOnce(async function (
+        this: HubDatabase,
+        work,
+      ) {
         const found = await this.run(work)
         // What was found is of the old clocks by the time it arrives.
         await execute("update users set time_zone = 'Asia/Tokyo' where id = ?", eve.userId)
