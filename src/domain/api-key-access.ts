@@ -62,6 +62,18 @@ async function lookUp(db: Db, workspaceId: string, hash: string, at: number): Pr
   return { key: row ? { ...row, workspaceId } : null, at }
 }
 
+/** When a key ends by itself, null for one that does not; undefined for one that has been revoked. Never a memory. */
+export async function findKeyEnd(db: Db, workspaceId: string, id: string): Promise<number | null | undefined> {
+  const { apiKeys } = db.tables
+  const [[key]] = await db.read(
+    db.sql
+      .select({ expiresAt: apiKeys.expiresAt })
+      .from(apiKeys)
+      .where(and(eq(apiKeys.workspaceId, workspaceId), eq(apiKeys.id, id), isNull(apiKeys.revokedAt))),
+  )
+  return key?.expiresAt
+}
+
 /** Writes that a key has been used. Of those who write it at the same time, one does. */
 export async function noteUse(db: Db, { workspaceId, id }: KnownKey, at: number): Promise<void> {
   const { apiKeys } = db.tables

@@ -35,6 +35,8 @@ export class Lane {
   readonly #options: Options
   #head: number
   #told: LogEntry[] = []
+  /** The last of the entries that are with the reader right now. */
+  #handed = 0
   #running: Promise<void> | null = null
 
   constructor(options: Options) {
@@ -55,10 +57,18 @@ export class Lane {
   /** Tells that the log goes on to `head`; `entries`, when they are known, are its last. */
   offer(head: number, entries: readonly LogEntry[] | null): void {
     this.#head = Math.max(this.#head, head)
-    const last = this.#told.at(-1)?.seq ?? this.state.seq
+    const last = this.#told.at(-1)?.seq ?? Math.max(this.state.seq, this.#handed)
     const fresh = entries?.filter(({ seq }) => seq > last) ?? []
     const follows = fresh[0]?.seq === last + 1
     if (follows && this.#told.length + fresh.length <= bufferedAtMost) this.#told.push(...fresh)
+  }
+
+  /** The log ends before where this reader has come, as after a restore of the database: what is new follows there. */
+  goBackTo(head: number): void {
+    if (head >= this.state.seq) return
+    this.#told = []
+    this.#head = head
+    this.state = { seq: head, failing: null }
   }
 
   /** Reads on to the end of what is known of the log, or to where it fails. Never throws. */
@@ -75,7 +85,8 @@ export class Lane {
       try {
         // One that cannot even be read must not take its neighbours with it.
         const limit = this.state.failing ? 1 : batchSize
-        const entries = this.#told.length > 0 ? this.#told : await fetch(this.state.seq, limit)
+        const isNext = this.#told[0]?.seq === this.state.seq + 1
+        const entries = isNext ? this.#told : await fetch(this.state.seq, limit)
         this.#told = []
         // The log ends before what was told, as after a restore of the database: there is nothing to wait for.
         if (entries.length === 0) this.#head = this.state.seq
@@ -89,6 +100,7 @@ export class Lane {
   /** All at once; where that fails, one by one, so that only what fails is held against. */
   async #feed(entries: readonly LogEntry[]): Promise<void> {
     const { read, isOutage } = this.#options
+    this.#handed = entries.at(-1)?.seq ?? 0
     try {
       await read(entries)
       this.#moveTo(entries.at(-1)?.seq ?? this.state.seq)
@@ -98,6 +110,8 @@ export class Lane {
         await read([entry])
         this.#moveTo(entry.seq)
       }
+    } finally {
+      this.#handed = 0
     }
   }
 

@@ -6,6 +6,7 @@ import { ReadOnly } from "../db/db.ts"
 import { DbError, isTrouble } from "../db/errors.ts"
 import { DomainError, type ErrorCode } from "../domain/errors.ts"
 import { DeadlineExceeded } from "../lib/deadline.ts"
+import { isObjectTrouble } from "../lib/object-trouble.ts"
 import { HasherBusy } from "../lib/passwords.ts"
 import type { AppEnv } from "./context.ts"
 
@@ -98,11 +99,6 @@ function ofHono(error: HTTPException): DomainError | null {
   if (error.status === 400) return new DomainError("malformed", "The body is not JSON", { cause: error })
   return null
 }
-
-/** Durable Objects say in these two properties that the object, not the call, is at fault. */
-const isObjectTrouble = (error: unknown) =>
-  error instanceof Error &&
-  (("overloaded" in error && error.overloaded === true) || ("retryable" in error && error.retryable === true))
 
 /** RFC 6750, section 3. */
 const challenge = (c: Context) =>

@@ -15,7 +15,7 @@ export type FullSight = Sight & {
 
 /**
  * Who sees what, remembered between events: whatever the log says has changed is forgotten and asked for again, so what
- * is remembered is never older than the entry that it is used for.
+ * is remembered is never older than the entry that it is used for. That holds as long as every entry comes by here.
  */
 export class Audience {
   #projects = new Lru<string, SightedProject>(projectsAtMost)
@@ -54,11 +54,6 @@ export class Audience {
       return project ? [[id, project] as const] : []
     })
     return { projects: new Map(known), taskProjects, roles: this.#roles }
-  }
-
-  /** Nobody asks for them any more. */
-  forgetPerson(userId: string): void {
-    this.#roles.delete(userId)
   }
 
   #forgetWhatChanged({ type, subjectId }: LogEntry): void {

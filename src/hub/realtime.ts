@@ -6,7 +6,7 @@ import { findProjectsOfTasks, seesProject } from "../domain/sight.ts"
 import { batchSize } from "../events/lane.ts"
 import type { Reader, ReaderCtx } from "../events/reader.ts"
 import { rfc3339 } from "../lib/time.ts"
-import { Audience } from "./audience.ts"
+import { Audience, type FullSight } from "./audience.ts"
 import type { NewSeat } from "./seat.ts"
 import { behind, Sockets } from "./sockets.ts"
 
@@ -32,7 +32,7 @@ type Options = {
 export class Realtime implements Reader {
   readonly name = "realtime"
   readonly sockets: Sockets
-  readonly #audience = new Audience()
+  #audience = new Audience()
   #told = 0
   readonly #options: Options
 
@@ -43,17 +43,37 @@ export class Realtime implements Reader {
 
   /** All that may fail comes first, so that no socket is told of a part and then again of the whole. */
   async read({ db, workspaceId }: ReaderCtx, entries: readonly LogEntry[]): Promise<void> {
-    if (this.sockets.size > 0) {
-      const sight = await this.#audience.sightFor(db, workspaceId, { entries, userIds: this.sockets.userIds() })
-      this.sockets.tell(entries, sight)
-    }
+    const sight = await this.#sightOfAll(db, workspaceId, entries)
+    if (sight) this.sockets.tell(entries, sight)
     this.#told = entries.at(-1)?.seq ?? this.#told
   }
 
   /** What could not be told is not kept silent: everybody is asked to read the log, which has it. */
   skip(seq: number): void {
+    this.#audience = new Audience()
     this.#told = Math.max(this.#told, seq)
     this.sockets.askToRead(seq)
+  }
+
+  /** The log ends earlier than it did: everybody is asked to read it, and goes on from there. */
+  goBackTo(seq: number): void {
+    this.#audience = new Audience()
+    this.#told = seq
+    this.sockets.goBackTo(seq)
+  }
+
+  /** What everybody who has a socket by then may know; null when nobody has one. */
+  async #sightOfAll(db: Db, workspaceId: string, entries: readonly LogEntry[]): Promise<FullSight | null> {
+    while (this.sockets.size > 0) {
+      const userIds = this.sockets.userIds()
+      const projectIds = this.sockets.projectsLookedAtBy(changedMembersIn(entries))
+      const sight = await this.#audience.sightFor(db, workspaceId, { entries, userIds, projectIds })
+      // Somebody may have come while the database was asked.
+      if (this.sockets.userIds().every((id) => sight.roles.has(id))) return sight
+    }
+    // Entries that nobody is told of do not come by the audience, which is then out of date.
+    this.#audience = new Audience()
+    return null
   }
 
   /** How far live sockets have been told: in the same moment, and not once the hub has heard of it. */
@@ -101,7 +121,6 @@ export class Realtime implements Reader {
     const seat = this.sockets.forget(socket)
     if (!seat) return
     if (seat.looksAt) this.sockets.tellLookers(seat.looksAt.taskId)
-    if (!this.sockets.userIds().includes(seat.userId)) this.#audience.forgetPerson(seat.userId)
   }
 
   /** Who does not see a task looks at nothing, and is told nothing. */
@@ -120,6 +139,9 @@ export class Realtime implements Reader {
     this.sockets.look(socket, isSeen ? { taskId, projectId } : null)
   }
 }
+
+const changedMembersIn = (entries: readonly LogEntry[]): string[] =>
+  entries.flatMap(({ type, subjectId }) => (type === "member.updated" ? subjectId : []))
 
 function parseMessage(text: string | ArrayBuffer) {
   if (typeof text !== "string" || text.length > longestMessage) return null

@@ -25,6 +25,12 @@ export const underWayAtMost = 1_048_576
 /** How often a seat's counts are stored, in characters: what hibernation forgets of them is less. */
 const storedEvery = 65_536
 
+/** What of it a client that acknowledges as it should would not leave: the runtime keeps that in memory. */
+export const backlogOf = ({ sent, received }: Seat): number => Math.max(0, sent - received - 2 * storedEvery)
+
+/** How much that may be for all sockets of a workspace, in characters: an object has 128 MB for everything. */
+export const backlogAtMost = 33_554_432
+
 export const isSlow = ({ sent, received }: Seat): boolean => sent - received > underWayAtMost
 
 /** Counts what was sent; tells whether the seat is worth storing again. */

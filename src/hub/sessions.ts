@@ -98,6 +98,11 @@ export class SessionTable {
     return row && this.#advance(row, workspaceId, now)
   }
 
+  /** Whether there is such a session, and in that workspace. */
+  isIn(workspaceId: string, sessionId: string, now: number): boolean {
+    return this.#find(sessionId, now)?.workspace_id === workspaceId
+  }
+
   list(now: number): SessionInfo[] {
     if (!this.#isMade) return []
     const rows = this.#sql.exec<Row>("select * from sessions where expires_at > ? order by used_at desc", now).toArray()

@@ -4,7 +4,17 @@ import type { LogEntry } from "../db/commit.ts"
 import { seesProject, type Viewer, viewFor } from "../domain/sight.ts"
 import { rfc3339 } from "../lib/time.ts"
 import type { FullSight } from "./audience.ts"
-import { countReceived, countSent, isSlow, type NewSeat, Pace, type Seat, seatOf } from "./seat.ts"
+import {
+  backlogAtMost,
+  backlogOf,
+  countReceived,
+  countSent,
+  isSlow,
+  type NewSeat,
+  Pace,
+  type Seat,
+  seatOf,
+} from "./seat.ts"
 
 /** How many sockets one person, and one workspace, may have. The platform's own bound is 32,768. */
 export const socketsPerPerson = 20
@@ -15,12 +25,15 @@ export class Sockets {
   readonly #state: DurableObjectState
   readonly #seats = new Map<WebSocket, Seat>()
   readonly #paces = new Map<WebSocket, Pace>()
+  #backlog = 0
 
   constructor(state: DurableObjectState) {
     this.#state = state
     for (const socket of state.getWebSockets()) {
       const seat = socket.deserializeAttachment() as Seat | null
-      if (seat) this.#seats.set(socket, seat)
+      if (!seat) continue
+      this.#seats.set(socket, seat)
+      this.#backlog += backlogOf(seat)
     }
     // Answered without waking the object, so that clients can tell a dead connection from a quiet one.
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"))
@@ -49,6 +62,7 @@ export class Sockets {
 
   forget(socket: WebSocket): Seat | undefined {
     const seat = this.#seats.get(socket)
+    if (seat) this.#backlog -= backlogOf(seat)
     this.#seats.delete(socket)
     this.#paces.delete(socket)
     return seat
@@ -105,6 +119,22 @@ export class Sockets {
     }
   }
 
+  /** The same to everybody, of a log that ends earlier than it did; what comes next follows there. */
+  goBackTo(seq: number): void {
+    for (const [socket, { from }] of [...this.#seats]) {
+      if (from === null) continue
+      this.send(socket, behind(seq))
+      this.goLive(socket, seq)
+    }
+  }
+
+  /** In which projects the tasks are that these people look at. */
+  projectsLookedAtBy(userIds: readonly string[]): string[] {
+    return [...this.#seats.values()].flatMap(({ userId, looksAt }) =>
+      looksAt && userIds.includes(userId) ? looksAt.projectId : [],
+    )
+  }
+
   /** Asks those who are live to read the log themselves. */
   askToRead(seq: number): void {
     for (const [socket, { from }] of [...this.#seats]) if (from !== null && seq > from) this.send(socket, behind(seq))
@@ -124,6 +154,14 @@ export class Sockets {
     if (seat?.looksAt) this.tellLookers(seat.looksAt.taskId)
   }
 
+  /** Nothing is told after that, in epoch milliseconds. */
+  limit(socket: WebSocket, until: number): void {
+    const seat = this.#seats.get(socket)
+    if (!seat) return
+    if (until <= Date.now()) this.end(socket, "ended")
+    else if (until < seat.until) this.#keep(socket, { ...seat, until })
+  }
+
   /** Ends what was opened with a session or an API key that has ended. */
   endOf(isMeant: (seat: Seat) => boolean): void {
     for (const [socket, seat] of [...this.#seats]) if (isMeant(seat)) this.end(socket, "ended")
@@ -132,7 +170,9 @@ export class Sockets {
   received(socket: WebSocket, characters: number): void {
     const seat = this.#seats.get(socket)
     if (!seat) return
+    this.#backlog -= backlogOf(seat)
     countReceived(seat, characters)
+    this.#backlog += backlogOf(seat)
     this.#keep(socket, seat)
   }
 
@@ -173,13 +213,16 @@ export class Sockets {
 
   /** Whoever sees a task no more is not told who looks at it, and is not told of. */
   #stopHiddenLooks(entry: LogEntry, sight: FullSight): void {
-    const { subjectId, projectId } = entry
-    if (!projectId) return
+    const { type, subjectId, projectId } = entry
     for (const [socket, seat] of [...this.#seats]) {
-      const { looksAt } = seat
-      if (!looksAt || (looksAt.projectId !== projectId && looksAt.taskId !== subjectId)) continue
+      const { looksAt, userId } = seat
+      if (!looksAt) continue
+      const isTheirs = type === "member.updated" && subjectId === userId
+      if (!isTheirs && looksAt.projectId !== projectId && looksAt.taskId !== subjectId) continue
       if (!isStillSeen(seat, entry, sight)) this.look(socket, null)
-      else if (looksAt.taskId === subjectId) this.#keep(socket, { ...seat, looksAt: { ...looksAt, projectId } })
+      else if (projectId && looksAt.taskId === subjectId) {
+        this.#keep(socket, { ...seat, looksAt: { ...looksAt, projectId } })
+      }
     }
   }
 
@@ -191,11 +234,19 @@ export class Sockets {
   #sendText(socket: WebSocket, text: string): void {
     const seat = this.#seats.get(socket)
     if (!seat) return
+    this.#backlog -= backlogOf(seat)
     const isStoring = countSent(seat, text.length)
+    this.#backlog += backlogOf(seat)
     if (seat.until <= Date.now()) this.end(socket, "ended")
     else if (isSlow(seat)) this.end(socket, "slow")
     else this.#hand(socket, text)
     if (isStoring && this.#seats.has(socket)) this.#keep(socket, seat)
+    while (this.#backlog > backlogAtMost) this.#endFurthestBehind()
+  }
+
+  #endFurthestBehind(): void {
+    const furthest = [...this.#seats].reduce((a, b) => (backlogOf(b[1]) > backlogOf(a[1]) ? b : a))
+    this.end(furthest[0], "slow")
   }
 
   #hand(socket: WebSocket, text: string): void {
@@ -225,7 +276,8 @@ export const behind = (seq: number): ServerMessageView => ({
 function isStillSeen({ userId, looksAt }: Seat, { type, subjectId, projectId }: LogEntry, sight: FullSight): boolean {
   const role = sight.roles.get(userId)
   const isGone = type === "project.deleted" || (type === "task.deleted" && looksAt?.taskId === subjectId)
-  return !isGone && Boolean(role && seesProject({ userId, role }, sight.projects.get(projectId ?? "")))
+  const project = sight.projects.get(projectId ?? looksAt?.projectId ?? "")
+  return !isGone && Boolean(role && seesProject({ userId, role }, project))
 }
 
 /** The messages for a view. Most people see the same, whose text is made once. */

@@ -61,6 +61,10 @@ export class UserHub extends DurableObject<Bindings> {
     return this.#sessions.list(now)
   }
 
+  isSessionIn(workspaceId: string, sessionId: string, now: number): boolean {
+    return this.#sessions.isIn(workspaceId, sessionId, now)
+  }
+
   endSession(sessionId: string): boolean {
     return this.#sessions.end(sessionId)
   }
@@ -118,7 +122,8 @@ export class UserHub extends DurableObject<Bindings> {
     const { userId } = this.#owner
     if (next !== null && next <= now && userId !== undefined) {
       this.#inbox.putOff(now, now + sendingLasts)
-      await this.env.LETTERS.send({ userId })
+      // What was told is kept, whatever becomes of its mail: that is asked for again.
+      await this.env.LETTERS.send({ userId }).catch((error: unknown) => logFailure(userId, "ask for mail", error))
     }
     await this.#arm()
   }

@@ -10,7 +10,7 @@ export type WorkspaceHubs = {
   tell(landed: readonly Landed[]): Promise<void>
   /** Tells a hub that something is owed at a time, in epoch milliseconds. What gets lost here is found by its alarm. */
   owe(workspaceId: string, at: number): Promise<void>
-  /** The answer to a request for a socket: 101 with it, 409 for a ticket that was used, 429 for too many sockets. */
+  /** The answer to a request for a socket: 101 with it, or the hub's 409, 429 or 503. */
   open(admission: Admission): Promise<Response>
   /** Lets a workspace's hub look for what it has missed. */
   catchUp(workspaceId: string): Promise<void>

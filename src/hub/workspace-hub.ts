@@ -2,12 +2,14 @@ import { DurableObject } from "cloudflare:workers"
 import type { LogEntry } from "../db/commit.ts"
 import { type Db, ReadOnly } from "../db/db.ts"
 import { classify, isTrouble } from "../db/errors.ts"
+import { findKeyEnd } from "../domain/api-key-access.ts"
 import { markPumped, readHead, readLog } from "../domain/log.ts"
 import type { Bindings } from "../env.ts"
 import { Lane } from "../events/lane.ts"
 import { type Reader, type ReaderCtx, type ReaderName, readerNames } from "../events/reader.ts"
-import { DeadlineExceeded } from "../lib/deadline.ts"
+import { DeadlineExceeded, within } from "../lib/deadline.ts"
 import { newId } from "../lib/ids.ts"
+import { isObjectTrouble } from "../lib/object-trouble.ts"
 import { second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { HubDatabase } from "./hub-database.ts"
@@ -29,7 +31,7 @@ export const settledAfter = 30 * second
 const savedWithin = second
 
 const isOutage = (error: unknown) =>
-  isTrouble(classify(error)) || error instanceof DeadlineExceeded || error instanceof ReadOnly
+  isTrouble(classify(error)) || isObjectTrouble(error) || error instanceof DeadlineExceeded || error instanceof ReadOnly
 
 /** One per workspace: the one ordered reader of its log. Its readers have a cursor each, so that none waits for another. */
 export class WorkspaceHub extends DurableObject<Bindings> {
@@ -67,7 +69,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   /** Told when something may have been missed: reads where the log ends and goes on from there. */
   async catchUp(workspaceId: string): Promise<void> {
     await this.#begin(workspaceId, null)
-    const { seq } = await this.#database.run((db) => readHead(db, workspaceId))
+    const { seq } = await this.#findHead()
     await this.#readOn(seq, null)
   }
 
@@ -78,13 +80,20 @@ export class WorkspaceHub extends DurableObject<Bindings> {
 
   /**
    * Opens a socket for whoever the gateway has let in, as the header says that only it can set. 409 for a ticket that
-   * was used, 429 for somebody who has too many sockets.
+   * was used, 429 for somebody who has too many sockets, 503 while the database is out of order.
    */
   override async fetch(request: Request): Promise<Response> {
     const { workspaceId, since, nonce, seat } = JSON.parse(request.headers.get(admissionHeader) ?? "") as Admission
     if (nonce && !this.#tickets.use(nonce, Date.now())) return new Response(null, { status: 409 })
     if (this.#realtime.sockets.isFull(seat.userId)) return new Response(null, { status: 429 })
-    await this.catchUp(workspaceId)
+    try {
+      await this.catchUp(workspaceId)
+    } catch (error) {
+      // Not thrown: what kind of error it is does not get across.
+      if (!isOutage(error)) throw error
+      logFailure(workspaceId, "open a socket", error)
+      return new Response(null, { status: 503 })
+    }
     const { 0: client, 1: server } = new WebSocketPair()
     this.#realtime.sockets.accept(server, seat)
     this.ctx.waitUntil(this.#welcome(server, seat, since))
@@ -117,12 +126,30 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   /** A socket that could not be told what it missed is of no use: its client comes again. */
   async #welcome(socket: WebSocket, seat: NewSeat, since: number | null): Promise<void> {
     try {
-      await this.#realtime.welcome(socket, seat, since)
+      await Promise.all([this.#limit(socket, seat), this.#realtime.welcome(socket, seat, since)])
     } catch (error) {
       logFailure(this.#workspaceId, "welcome", error)
       this.#realtime.left(socket)
       socket.close(1011, "try again")
     }
+  }
+
+  /**
+   * What somebody came with may have ended since it was last looked at, and whoever ends it by now finds the socket. A
+   * key that ends by itself takes its sockets along.
+   */
+  async #limit(socket: WebSocket, { userId, sessionId, keyId }: NewSeat): Promise<void> {
+    const until =
+      keyId === null
+        ? await this.#sessionEnd(userId, sessionId)
+        : await this.#database.run((db) => findKeyEnd(db, this.#workspaceId, keyId))
+    if (until !== null) this.#realtime.sockets.limit(socket, until ?? 0)
+  }
+
+  async #sessionEnd(userId: string, sessionId: string): Promise<number | null> {
+    const hub = this.env.USER_HUB.getByName(userId)
+    const isThere = await within(10 * second, hub.isSessionIn(this.#workspaceId, sessionId, Date.now()))
+    return isThere ? null : 0
   }
 
   status(): HubStatus {
@@ -151,7 +178,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
 
   async #settle(): Promise<void> {
     if (!this.#lanes) return
-    const { seq, pumpedSeq } = await this.#database.run((db) => readHead(db, this.#workspaceId))
+    const { seq, pumpedSeq } = await this.#findHead()
     for (const lane of Object.values(this.#lanes)) lane.offer(seq, null)
     await Promise.all(Object.values(this.#lanes).map((lane) => lane.run()))
     this.#save()
@@ -160,6 +187,18 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     const owedAt = await this.#database.run((db) => sweepOwed(this.#ctxWith(db), this.env))
     const next = [owedAt, ...Object.values(this.#lanes).map((lane) => lane.retryAt)].filter((at) => at !== null)
     if (next.length > 0) await this.#arm(Math.max(Math.min(...next), Date.now() + second))
+  }
+
+  /** Where the log ends. A reader that was ahead of it before has read what a restore of the database took away. */
+  async #findHead(): Promise<{ seq: number; pumpedSeq: number }> {
+    const before = this.#lanes && this.#laneStates()
+    const head = await this.#database.run((db) => readHead(db, this.#workspaceId))
+    for (const name of readerNames) {
+      if (!before || before[name].seq <= head.seq) continue
+      this.#lanes?.[name].goBackTo(head.seq)
+      if (name === "realtime") this.#realtime.goBackTo(head.seq)
+    }
+    return head
   }
 
   /** `from`: how far the log has been read before; null when the database must tell. */

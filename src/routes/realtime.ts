@@ -51,6 +51,7 @@ realtimeRoutes.get(
     if (answer.status === 429) {
       throw new DomainError("rate_limited", "Too many sockets are open: close some of them", { retryAfter: 60 })
     }
+    if (answer.status === 503) throw new DomainError("unavailable", "The database does not answer", { retryAfter: 2 })
     // A new one, because the headers of an answer from afar cannot be changed.
     return new Response(null, { status: 101, webSocket: answer.webSocket })
   },

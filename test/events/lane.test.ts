@@ -26,11 +26,20 @@ const range = (from: number, to: number) =>
 /** A log, a reader that fails as it is told to, and the lane between them. */
 function open(options: { poison?: Set<number>; unreadable?: Set<number>; start?: LaneState } = {}) {
   const { poison = new Set(), unreadable = new Set(), start = { seq: 0, failing: null } } = options
-  const world = { length: 0, now: 1_000, isDown: false, read: [] as number[], parked: [] as number[] }
+  const world = {
+    length: 0,
+    now: 1_000,
+    isDown: false,
+    read: [] as number[],
+    parked: [] as number[],
+    /** What comes in while the reader has entries. */
+    meanwhile: [] as (() => void)[],
+  }
   const lane = new Lane({
     state: start,
     read: async (entries) => {
       await Promise.resolve()
+      world.meanwhile.shift()?.()
       if (world.isDown) throw new Outage()
       if (entries.some(({ seq }) => poison.has(seq))) throw new Error("poison")
       world.read.push(...entries.map(({ seq }) => seq))
@@ -96,6 +105,43 @@ describe("a reader's lane", () => {
         },
       ),
     ))
+
+  it("reads everything once and in order, however news come while it reads", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ from: fc.integer({ min: 1, max: 30 }), count: fc.integer({ min: 1, max: 9 }) })),
+        fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 3 }),
+        async (news, bad) => {
+          const poison = new Set(bad)
+          const { lane, world, settle } = open({ poison })
+          world.length = 40
+          world.meanwhile = news.map(({ from, count }) => () => {
+            lane.offer(from + count - 1, range(from, from + count - 1))
+          })
+          lane.offer(1, range(1, 1))
+          await lane.run()
+          lane.offer(40, null)
+          await settle()
+          expect(world.read).toEqual(
+            range(1, 40)
+              .map(({ seq }) => seq)
+              .filter((seq) => !poison.has(seq)),
+          )
+        },
+      ),
+    ))
+
+  it("goes on behind a log that was cut short", async () => {
+    const { lane, world, settle } = open({ start: { seq: 9, failing: null } })
+    world.length = 5
+    lane.goBackTo(5)
+    world.length = 7
+    lane.offer(7, range(7, 7))
+    await settle()
+    expect(world.read).toEqual([6, 7])
+    lane.goBackTo(8)
+    expect(lane.state.seq).toBe(7)
+  })
 
   it("parks what always fails, after five tries, and reads all others once", () =>
     fc.assert(

@@ -130,6 +130,29 @@ describe("a deployment that is read-only", () => {
   })
 })
 
+describe("a database that was restored to an earlier moment", () => {
+  it("has its new entries read, though their numbers were read before", async () => {
+    const ada = await newCaller()
+    const { workspaceId } = ada
+    for (const title of ["1", "2", "3"]) await newTask(ada, { title })
+    const line = await liveLine(ada)
+    const { seq } = (await eventsOf(ada)).at(-1) ?? { seq: 0 }
+    await execute("delete from events where workspace_id = ? and seq > ?", workspaceId, seq - 2)
+    await execute("update heads set seq = ?, pumped_seq = ? where workspace_id = ?", seq - 2, seq - 2, workspaceId)
+    await env.WORKSPACE_HUB.getByName(workspaceId).catchUp(workspaceId)
+    await newTask(ada, { title: "Anew" })
+    await line.until(() => line.events().length === 1)
+    expect(line.messages.slice(1)).toMatchObject([
+      { type: "resync", seq: seq - 2, data: { reason: "behind" } },
+      { type: "task.created", seq: seq - 1 },
+    ])
+    await vi.waitFor(async () => {
+      const { lanes } = await env.WORKSPACE_HUB.getByName(workspaceId).status()
+      expect([lanes?.inbox.seq, lanes?.webhooks.seq]).toEqual([seq - 1, seq - 1])
+    })
+  })
+})
+
 describe("a socket", () => {
   /** One that is live behind `seq`, of an object that serves nobody else. */
   const withSocket = <T>(

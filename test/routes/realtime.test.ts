@@ -1,10 +1,12 @@
-import { evictDurableObject } from "cloudflare:test"
+import { evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { openRealtime, type State } from "../../src/client/realtime.ts"
 import { Ticket } from "../../src/contracts/realtime.ts"
+import type { WorkspaceHub } from "../../src/hub/workspace-hub.ts"
 import { openApp } from "../support/app.ts"
 import { type Caller, eventsOf, newCaller, newProject, newTask, problemIn, sharedApp } from "../support/caller.ts"
+import { execute } from "../support/database.ts"
 import { joined, signedInTo } from "../support/people.ts"
 import { clientOf, connectTo, type Line, liveLine, openLine, typesOn } from "../support/sockets.ts"
 
@@ -195,6 +197,59 @@ describe("who is told what", () => {
     expect(JSON.stringify(line.messages)).not.toContain("Hidden")
   })
 
+  it("is judged by what changed while nobody had a socket, too", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const project = await newProject(ada)
+    const before = await liveLine(bob)
+    await newTask(ada, { projectId: project.id, title: "Open" })
+    await before.until(() => before.events().length === 1)
+    before.socket.close()
+    // Whoever left is counted out once the object has heard of it.
+    await vi.waitFor(async () =>
+      expect(await runInDurableObject(hubOf(ada), (_hub: WorkspaceHub, state) => state.getWebSockets().length)).toBe(0),
+    )
+    await ada.patch(`/api/v1/projects/${project.id}`, { visibility: "private" })
+    const after = await liveLine(bob)
+    await newTask(ada, { projectId: project.id, title: "Hidden" })
+    await newTask(ada, { title: "In the open" })
+    await after.until(() => after.events().length > 0)
+    expect(after.events().map(({ data }) => data.after?.["title"])).toEqual(["In the open"])
+  })
+
+  it("gives no socket to a session or a key that is over, though its token still reads", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const sent = await ada.post("/api/v1/api-keys", { name: "Bot", scopes: ["event:read"] })
+    const key = (await sent.json()) as { id: string; key: string }
+    const bot = ada.as(key.key)
+    expect((await bot.get("/api/v1/events")).status).toBe(200)
+    await bob.app.fetch("/api/v1/auth/logout", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ refreshToken: bob.refreshToken }),
+    })
+    expect((await bob.get("/api/v1/events")).status).toBe(200)
+    // As in a colo that has not heard of it.
+    await execute("update api_keys set revoked_at = 1 where id = ?", key.id)
+    const lines = [await openLine(bob), await openLine(bot)]
+    await Promise.all(lines.map((line) => line.until(({ closed }) => closed !== null)))
+    expect(lines.map(({ closed }) => closed?.code)).toEqual([4401, 4401])
+  })
+
+  it("ends the sockets of a key when its own time is over", async () => {
+    const ada = await newCaller()
+    const expiresAt = new Date(Date.now() + 2_500).toISOString()
+    const sent = await ada.post("/api/v1/api-keys", { name: "Bot", scopes: ["event:read"], expiresAt })
+    const line = await liveLine(ada.as(((await sent.json()) as { key: string }).key))
+    await newTask(ada, { title: "In time" })
+    await line.until(() => line.events().length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 2_600))
+    await newTask(ada, { title: "Too late" })
+    await line.until(({ closed }) => closed !== null)
+    expect([line.closed?.code, line.events().length]).toEqual([4401, 1])
+  })
+
   it("tells of a task that was moved out of sight only that it is gone", async () => {
     const ada = await newCaller()
     const bob = await joined(ada)
@@ -303,6 +358,33 @@ describe("presence", () => {
     await ada.delete(member)
     await a.until(() => lookersOn(a).length === 3)
     expect(lookersOn(a).at(-1)).toEqual([ada.userId])
+  })
+})
+
+describe("a look at a task", () => {
+  it("ends when its person may see less of the workspace", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const task = await newTask(ada, { projectId: (await newProject(ada)).id })
+    const [a, b] = await Promise.all([liveLine(ada), liveLine(bob)])
+    const look = (line: Line) => line.socket.send(JSON.stringify({ type: "look", taskId: task.id }))
+    const lookers = (line: Line) =>
+      line.messages.flatMap((message) =>
+        message.type === "presence" && "userIds" in message.data ? [message.data.userIds] : [],
+      )
+    look(a)
+    await a.until(() => lookers(a).length === 1)
+    look(b)
+    await b.until(() => lookers(b).length === 1)
+    const member = `/api/v1/members/${bob.userId}`
+    expect((await ada.patch(member, { role: "admin" })).status).toBe(200)
+    await newTask(ada)
+    await a.until(() => a.events().length === 2)
+    expect(lookers(a)).toHaveLength(2)
+    expect((await ada.patch(member, { role: "guest" })).status).toBe(200)
+    await a.until(() => lookers(a).at(-1)?.length === 1 && lookers(a).length > 2)
+    expect(lookers(a).slice(2)).toEqual([[ada.userId]])
+    expect(lookers(b)).toHaveLength(1)
   })
 })
 

@@ -198,8 +198,10 @@ async function asTheyAre(person: Caller): Promise<Caller> {
     workspaceId,
     userId,
   )
-  const claims = { userId, workspaceId, role: row?.role ?? "member", sessionId: "ses" }
-  return person.as(await app.instance.tokens.issue(claims, Date.now()))
+  const { tokens } = app.instance
+  const { sessionId } = (await tokens.verify(person.accessToken, Date.now())) ?? { sessionId: "" }
+  const claims = { userId, workspaceId, role: row?.role ?? "member", sessionId }
+  return person.as(await tokens.issue(claims, Date.now()))
 }
 
 async function happen(world: World, { act, a, b, c }: Deed): Promise<void> {
