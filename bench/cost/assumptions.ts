@@ -28,6 +28,12 @@ export const assumptions = {
     min: 1,
     why: "Of the mix, until the limiter begins from nothing, after an hour's pause, which writes three rows more: people send a fifth, 8 a session",
   },
+  commitsPerSettling: {
+    option: "commits-per-settling",
+    value: 1,
+    min: 1,
+    why: "Of a workspace within half a minute, behind which its hub settles once: the dearest",
+  },
   objectMs: { option: "object-ms", value: 20, min: 0, why: "How long a Durable Object is awake for a call" },
   invocationLogBytes: {
     option: "invocation-log-bytes",

@@ -1,5 +1,5 @@
 // Which limit a deployment meets first, at how many users, and what to change then.
-import { type Scenario, secondsPerMonth, storedGb, times, type Work, workOf } from "./model.ts"
+import { behind, type Scenario, secondsPerMonth, storedGb, times, type Work, workOf } from "./model.ts"
 
 export type Limit = {
   name: string
@@ -52,8 +52,9 @@ const standing = ({ isRaisable = false, ...limit }: Terms): Limit => ({ ...limit
 /** Milliseconds that the primary of D1 works in a second, and queries that it gets, if it is one. */
 function onPrimary(scenario: Scenario): { busyMs: number; queries: number } {
   const { readMs, writeMs, replicaReads } = scenario.assumptions
-  const { readTrips, commits } = atPeak(scenario)
-  const reads = readTrips * (1 - replicaReads)
+  const { readTrips, commits, settlings } = atPeak(scenario)
+  // What follows a commit asks the primary, for one row at a time.
+  const reads = readTrips * (1 - replicaReads) + settlings * behind.settlingTrips
   return { busyMs: reads * readMs + commits * writeMs, queries: reads + commits }
 }
 
@@ -152,10 +153,11 @@ function shardedLimits(scenario: Scenario): Limit[] {
 /** By how much one server, as it is priced, is too small. */
 function serverFilled(scenario: Scenario): { busy: number; committing: number; storing: number } {
   const { readMs, writeMs, postgresCores, postgresGb } = scenario.assumptions
-  const { readTrips, commits } = atPeak(scenario)
+  const { readTrips, commits, settlings } = atPeak(scenario)
+  const reads = readTrips + settlings * behind.settlingTrips
   return {
-    busy: (readTrips * readMs + commits * writeMs) / (1_000 * postgresCores),
-    committing: commits / commitsPerServer,
+    busy: (reads * readMs + commits * writeMs) / (1_000 * postgresCores),
+    committing: (commits + settlings) / commitsPerServer,
     storing: storedGb(scenario).held / postgresGb,
   }
 }
@@ -216,9 +218,9 @@ function largestServer(scenario: Scenario, servers: number): Limit {
 /** What stands between a request and the server's work. */
 function waysToServer(scenario: Scenario): Limit[] {
   const { connections, transactionMs, workspaceUsers, writeMs } = scenario.assumptions
-  const { readTrips, commits } = atPeak(scenario)
+  const { readTrips, commits, settlings } = atPeak(scenario)
   const { commits: headCommits } = atPeak({ ...scenario, users: workspaceUsers })
-  const transactions = readTrips + commits
+  const transactions = readTrips + commits + settlings * behind.settlingTrips
   const held = (transactions * transactionMs) / 1_000
   return [
     growing(scenario, {

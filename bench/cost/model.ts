@@ -24,6 +24,12 @@ const bytesPerGb = 1e9
 // After an hour without a call the limiter also makes its table, two rows, and sets an alarm: that is a window here.
 const limiterRows = { call: 1, window: 3 }
 const hub = { refreshRows: 1, signInRows: 2, bytes: 12_288 }
+/**
+ * What the hub of a workspace does behind a commit: it is told, which leaves its cursors, and half a minute later an
+ * alarm, which takes a row to set, looks where the log ends and notes in the database that it was read.
+ * test/hub/workspace-hub.test.ts counts the trips.
+ */
+export const behind = { toldRows: 1, settlingRows: 1, settlingTrips: 3, databaseRowsRead: 3, databaseRowsWritten: 1 }
 /** Measured: what the event of a renamed or closed task adds to the database, indexes included. */
 export const bytesPerChange = 540
 /** What hashing a password takes. */
@@ -45,6 +51,9 @@ export type Work = {
   limiterWindows: number
   hubCalls: number
   hubRows: number
+  /** How often the hub of a workspace is told of a commit, and how often it settles what it was told. */
+  tellings: number
+  settlings: number
 }
 
 const nothing: Work = {
@@ -59,6 +68,8 @@ const nothing: Work = {
   limiterWindows: 0,
   hubCalls: 0,
   hubRows: 0,
+  tellings: 0,
+  settlings: 0,
 }
 
 const fields = Object.keys(nothing) as (keyof Work)[]
@@ -93,7 +104,7 @@ function shareOf({ reads }: CountedFile, kind: Kind, way: (typeof ways)[number])
 function request(
   kind: Kind,
   { cpuMs, trips, rowsRead, rowsWritten, logBytes }: Counted,
-  { errorShare, invocationLogBytes }: Assumptions,
+  { errorShare, invocationLogBytes, commitsPerSettling }: Assumptions,
 ): Work {
   const commits = isWrite(kind) ? 1 : 0
   const kept = isWrite(kind) ? 1 : errorShare + (1 - errorShare) * sampleRate
@@ -106,6 +117,8 @@ function request(
     rowsRead,
     rowsWritten,
     logBytes: logBytes * kept + invocationLogBytes,
+    tellings: commits,
+    settlings: commits / commitsPerSettling,
   }
 }
 
@@ -175,18 +188,21 @@ export function usageOf(work: Work, { database, limiter, assumptions }: Billed):
   const isEmbedded = limiter === "embedded"
   // Each window ends with an alarm, which is a request to its object.
   const limiterRequests = isEmbedded ? work.limiterCalls + work.limiterWindows : 0
-  const objectRequests = limiterRequests + work.hubCalls
+  const objectRequests = limiterRequests + work.hubCalls + work.tellings + work.settlings
   const logGb = work.logBytes / bytesPerGb
   return {
     workerRequests: work.requests,
     cpuMs: work.cpuMs,
-    d1RowsRead: isD1 ? work.rowsRead : 0,
-    d1RowsWritten: isD1 ? work.rowsWritten : 0,
+    d1RowsRead: isD1 ? work.rowsRead + behind.databaseRowsRead * work.settlings : 0,
+    d1RowsWritten: isD1 ? work.rowsWritten + behind.databaseRowsWritten * work.settlings : 0,
     d1Gb: 0,
     objectRequests,
     objectGbSeconds: objectRequests * (assumptions.objectMs / 1_000) * awakeGb,
     objectRowsWritten:
-      work.hubRows + (isEmbedded ? limiterRows.call * work.limiterCalls + limiterRows.window * work.limiterWindows : 0),
+      work.hubRows +
+      behind.toldRows * work.tellings +
+      behind.settlingRows * work.settlings +
+      (isEmbedded ? limiterRows.call * work.limiterCalls + limiterRows.window * work.limiterWindows : 0),
     objectGb: 0,
     logGb,
     logStoredGb: (logGb * logDays) / daysPerMonth,

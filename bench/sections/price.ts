@@ -8,7 +8,7 @@ import { notMeasured, type Report, type Row, told } from "../report.ts"
 
 const method = `Modelled from what bench/counted.json holds, which \`npm run bench -- operations\` counted last, at list prices of
 ${datedAs}: what a million more requests of the reference mix cost a deployment on D1 that has used up all that its plan includes.
-What the objects behind a write do (its news, cursors, alarms, notifications, webhooks) is not in it yet. Reads are logged at 10 %, errors and writes all. CPU is that of the local runtime, simulators included, so the real one is less.
+The hub of the workspace is in it with what it does behind each write; who is told then (sockets, inboxes, webhooks) is not. Reads are logged at 10 %, errors and writes all. CPU is that of the local runtime, simulators included, so the real one is less.
 \`npm run cost\` tells the rest.`
 
 const what = "price of a million requests of the reference mix"
