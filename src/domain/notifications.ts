@@ -46,6 +46,8 @@ export type Inboxes = {
   /** Whether there is such a notification. */
   mark(userId: string, workspaceId: string, id: string, readAt: number | null): Promise<boolean>
   markUpTo(userId: string, workspaceId: string, id: string | null, readAt: number): Promise<void>
+  /** Sends what should be mailed by now; since when, in epoch milliseconds, null: nothing was. */
+  sendOwedMail(userId: string): Promise<number | null>
   /** Told when somebody's time zone has changed. */
   changeZone(userId: string): Promise<void>
 }

@@ -116,6 +116,14 @@ export class UserHub extends DurableObject<Bindings> {
     this.#inbox.sent(ids)
   }
 
+  /** Told to look: asks for what is to be mailed by now. Since when it is, null: nothing was. */
+  async sendOwedMail(): Promise<number | null> {
+    const now = Date.now()
+    const due = this.#inbox.nextMail()
+    await this.#sendDueMail(now)
+    return due !== null && due <= now ? due : null
+  }
+
   /** Asks for what is due to be mailed; if that gets lost, the alarm asks again. */
   async #sendDueMail(now: number): Promise<void> {
     const next = this.#inbox.nextMail()

@@ -40,7 +40,8 @@ operatorRoutes.post(
     const job = jobs.jobs.find(({ name }) => name === c.req.valid("param").name)
     if (!job) throw notFound("job")
     const { db, instance } = c.var
-    return c.json(runView(await jobs.runJob({ db, hubs: instance.hubs, now: instance.now, newId }, job)))
+    const { hubs, inboxes, now } = instance
+    return c.json(runView(await jobs.runJob({ db, hubs, people: inboxes, now, newId }, job)))
   },
 )
 

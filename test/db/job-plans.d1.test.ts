@@ -10,6 +10,7 @@ const bounds = {
   "expired-receipts": 4 * 2_000 + 50,
   "expired-invitations": 8 * 1_000,
   "deleted-workspaces": 60_000,
+  digests: 2 * 1_000,
 }
 
 describe("a run of a job", () => {

@@ -4,7 +4,7 @@ import { ours, planOf } from "../support/postgres-plans.ts"
 
 beforeAll(buildManyWorkspaces)
 
-const many = /^(heads|workspaces|invitees|receipts|tasks)$/
+const many = /^(heads|workspaces|invitees|receipts|tasks|users)$/
 
 describe("a run of a job", () => {
   for (const job of jobs) {

@@ -6,12 +6,14 @@ import { receiptLife } from "../../src/db/commit.ts"
 import { expiredEntryLife } from "../../src/domain/invitations.ts"
 import { parseSettings } from "../../src/env.ts"
 import * as purging from "../../src/events/jobs/deleted-workspaces.ts"
+import * as digests from "../../src/events/jobs/digests.ts"
 import { expiredInvitations, uselessSince } from "../../src/events/jobs/expired-invitations.ts"
 import * as receipts from "../../src/events/jobs/expired-receipts.ts"
 import type { Job } from "../../src/events/jobs/job.ts"
 import { jobNames } from "../../src/events/jobs/job.ts"
 import { jobs, runJobs } from "../../src/events/jobs/run.ts"
 import * as unread from "../../src/events/jobs/unread-logs.ts"
+import type { UserHub } from "../../src/hub/user-hub.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { day, hour, minute } from "../../src/lib/time.ts"
 import worker from "../../src/worker.ts"
@@ -19,7 +21,7 @@ import { openApp } from "../support/app.ts"
 import { type Caller, newAddress, newCaller, newTask, pageIn, password } from "../support/caller.ts"
 import { database, execute, isPostgres, rowsOf } from "../support/database.ts"
 import { between } from "../support/faults.ts"
-import { aside, hubs, justBefore, run, runFrom, untold } from "../support/jobs.ts"
+import { aside, hubs, justBefore, people, run, runFrom, untold } from "../support/jobs.ts"
 import { insertAll, seedTasks } from "../support/seed.ts"
 import { fillWorkspace, ofWorkspaces, rowsLeft } from "../support/whole-workspace.ts"
 
@@ -72,7 +74,7 @@ describe("a job", () => {
       expect(Number(record?.["started_at"])).toBeGreaterThanOrEqual(since)
     }
     const [broken, fine] = [await aside(unread.unreadLogs), await aside(unread.unreadLogs)]
-    await runJobs({ database, hubs, now: Date.now, settings: { READ_ONLY: false } }, [
+    await runJobs({ database, hubs, inboxes: people, now: Date.now, settings: { READ_ONLY: false } }, [
       failing(broken),
       ending("x", fine),
     ])
@@ -82,7 +84,7 @@ describe("a job", () => {
 
   it("does not run while the instance is read-only", async () => {
     const job = await aside(unread.unreadLogs)
-    await runJobs({ database, hubs, now: Date.now, settings: { READ_ONLY: true } }, [ending("x", job)])
+    await runJobs({ database, hubs, inboxes: people, now: Date.now, settings: { READ_ONLY: true } }, [ending("x", job)])
     expect(await recordOf(job)).toMatchObject({ cursor: null, started_at: 0 })
   })
 
@@ -562,6 +564,89 @@ describe("the job of deleted workspaces", () => {
     const second = await runFrom(deletedWorkspaces, first.cursor)
     expect(second.examined).toBeGreaterThanOrEqual(50)
     await execute("delete from workspaces where name = 'window'")
+  })
+})
+
+describe("the job of digests", () => {
+  const hubOf = (userId: string) => env.USER_HUB.getByName(userId)
+
+  /** Somebody who has one notification to be mailed with the next digest. */
+  async function waiting(rhythm: "daily" | "at_once"): Promise<Caller> {
+    const ada = await newCaller()
+    await execute("update users set email_verified_at = 1 where id = ?", ada.userId)
+    await ada.patch("/api/v1/me", { mail: rhythm })
+    const task = await newTask(ada)
+    await hubOf(ada.userId).notify([
+      {
+        workspaceId: ada.workspaceId,
+        kind: "assigned",
+        seq: 1,
+        projectId: ada.inboxId,
+        taskId: task.id,
+        taskKey: task.key,
+        title: "Owed",
+        actorId: null,
+        actorName: null,
+        text: "",
+        at: Date.now(),
+        inbox: true,
+        mailAt: Date.now() + hour,
+      },
+    ])
+    return ada
+  }
+
+  it("has sent what an alarm has failed to send, tells how late it was, and finds nothing the next time", async () => {
+    const ada = await waiting("daily")
+    const place = justBefore(ada.userId)
+    expect(await runFrom(digests.digests, place)).toMatchObject({ done: 0, lagMs: 0 })
+    const isOwed = () =>
+      runInDurableObject(hubOf(ada.userId), async (_hub: UserHub, { storage }) => {
+        await storage.deleteAlarm()
+        storage.sql.exec("update notifications set mail_at = ?", Date.now() - minute)
+      })
+    await isOwed()
+    const late = await runFrom(digests.digests, place)
+    expect(late).toMatchObject({ done: 1 })
+    expect(late.error).toBeUndefined()
+    expect(late.lagMs).toBeGreaterThanOrEqual(minute)
+    await expect
+      .poll(
+        () =>
+          runInDurableObject(hubOf(ada.userId), (_hub: UserHub, { storage }) =>
+            storage.sql.exec("select count(*) as n from notifications where mail_at is not null").one(),
+          ),
+        { timeout: 10_000 },
+      )
+      .toEqual({ n: 0 })
+    expect(await runFrom(digests.digests, place)).toMatchObject({ done: 0, lagMs: 0 })
+  })
+
+  it("asks those whose mail is gathered, as many as it may, and goes on behind them; one that fails keeps no other", async () => {
+    const now = { emailVerifiedAt: 1, name: "digest window", timeZone: "UTC", revision: 1, createdAt: 1, updatedAt: 1 }
+    const ids = Array.from({ length: 60 }, (_, n) => `usr_00aa${String(n).padStart(22, "0")}`)
+    const settings = [{ mail: "hourly" }, { mail: "at_once" }, {}]
+    await insertAll(
+      "users",
+      ids.map((id, n) => ({ ...now, id, email: `${id}@example.com`, settings: settings[n % 3] ?? {} })),
+    )
+    const asked: string[] = []
+    const people = {
+      sendOwedMail: async (id: string) => {
+        asked.push(id)
+        if (asked.length === 1) throw new Error("out of order")
+        return null
+      },
+    }
+    const first = await runFrom(digests.digests, "usr_00aa", { people })
+    expect(asked.toSorted()).toEqual(ids.filter((_id, n) => n % 3 === 0).slice(0, digests.askedAtMost))
+    expect(first.error).toMatchObject({ message: "out of order" })
+    expect(first.trips).toBe(1)
+    await execute("update users set settings = ? where id = ?", '{"mail":"daily"}', ids[1] ?? "")
+    asked.length = 1
+    const second = await runFrom(digests.digests, "usr_00aa", { people })
+    expect(second.cursor).toBe(ids[54])
+    await execute("delete from users where name = 'digest window'")
   })
 })
 

@@ -33,6 +33,11 @@ export async function buildManyWorkspaces(): Promise<void> {
     "workspaces",
     each((n) => ({ id: nth("wsp", n), ...workspace })),
   )
+  const user = { emailVerifiedAt: 1, name: "x", timeZone: "UTC", revision: 1, createdAt: 1, updatedAt: 1 }
+  await insertAll(
+    "users",
+    each((n) => ({ ...user, id: nth("usr", n), email: nth("u", n), settings: n % 50 === 0 ? { mail: "daily" } : {} })),
+  )
   const invitee = { invitationId: "inv_x", createdAt: 1 }
   await insertAll(
     "invitees",
@@ -58,6 +63,7 @@ const cursors = {
   "unread-logs": () => nth("wsp", 6_000),
   "expired-receipts": () => JSON.stringify([nth("wsp", 6_000), "usr_x", "6000"]),
   "expired-invitations": () => JSON.stringify([`${nth("a", 6_000)}@example.com`, nth("wsp", 6_000), "inv_x"]),
+  digests: () => nth("usr", 6_000),
   "deleted-workspaces": () => `${deletedId.slice(0, -1)}!`,
 }
 
@@ -69,7 +75,8 @@ export async function runAside(job: Job): Promise<Outcome & { rowsRead: number; 
     return batch.run()
   })
   const hubs = { catchUp: async () => undefined, forget: async () => undefined }
-  const told = await runFrom(job, cursors[job.name](), { database: recording, hubs, now: then })
+  const people = { sendOwedMail: async () => 1 }
+  const told = await runFrom(job, cursors[job.name](), { database: recording, hubs, people, now: then })
   return { ...told, statements }
 }
 

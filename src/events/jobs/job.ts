@@ -9,6 +9,12 @@ export type JobHubs = {
   forget(workspaceId: string): Promise<void>
 }
 
+/** The objects of people, as far as jobs know them. */
+export type JobPeople = {
+  /** Lets somebody's object send what should be mailed by now; since when, in epoch milliseconds, null: nothing was. */
+  sendOwedMail(userId: string): Promise<number | null>
+}
+
 /** What a job has for one run; its database is the primary. */
 export type JobCtx = {
   db: Db
@@ -16,6 +22,7 @@ export type JobCtx = {
   now: () => number
   newId: (kind: IdKind) => string
   hubs: JobHubs
+  people: JobPeople
 }
 
 export type Outcome = {
@@ -41,7 +48,13 @@ export type Job = {
   run(ctx: JobCtx, cursor: string | null): Promise<Outcome>
 }
 
-export const jobNames = ["unread-logs", "expired-receipts", "expired-invitations", "deleted-workspaces"] as const
+export const jobNames = [
+  "unread-logs",
+  "expired-receipts",
+  "expired-invitations",
+  "deleted-workspaces",
+  "digests",
+] as const
 export type JobName = (typeof jobNames)[number]
 
 /** How late something was that was due at the earliest of these times; 0 when nothing was. */

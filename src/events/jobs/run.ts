@@ -5,27 +5,34 @@ import type { Row } from "../../db/tables.ts"
 import { newId } from "../../lib/ids.ts"
 import { describeError, logJob } from "../../observability/log.ts"
 import { deletedWorkspaces } from "./deleted-workspaces.ts"
+import { digests } from "./digests.ts"
 import { expiredInvitations } from "./expired-invitations.ts"
 import { expiredReceipts } from "./expired-receipts.ts"
-import type { Job, JobCtx, JobHubs, JobName } from "./job.ts"
+import type { Job, JobCtx, JobHubs, JobName, JobPeople } from "./job.ts"
 import { unreadLogs } from "./unread-logs.ts"
 
 /** What runs in the background, the most urgent first. */
-export const jobs: readonly Job[] = [unreadLogs, expiredReceipts, expiredInvitations, deletedWorkspaces]
+export const jobs: readonly Job[] = [unreadLogs, expiredReceipts, expiredInvitations, deletedWorkspaces, digests]
 
 /** How a run went. */
 export type JobRun = Omit<Row<"jobs">, "cursor">
 
 /** What an instance has for its jobs. */
-export type JobHost = { database: Database; hubs: JobHubs; now: () => number; settings: { READ_ONLY: boolean } }
+export type JobHost = {
+  database: Database
+  hubs: JobHubs
+  inboxes: JobPeople
+  now: () => number
+  settings: { READ_ONLY: boolean }
+}
 
 /** One run of each, as the clock asks for it. */
-export async function runJobs({ database, hubs, now, settings }: JobHost, all = jobs): Promise<void> {
+export async function runJobs({ database, hubs, inboxes, now, settings }: JobHost, all = jobs): Promise<void> {
   if (settings.READ_ONLY) return
   for (const job of all) {
     const db = openDb(database.connect())
     try {
-      await runJob({ db, hubs, now, newId }, job)
+      await runJob({ db, hubs, people: inboxes, now, newId }, job)
     } catch (error) {
       // Not even its record could be written; the others may have more luck.
       logJob({ job: job.name, ...describeError(error) })
