@@ -67,6 +67,10 @@ export class HubState {
     )
   }
 
+  unpark(reader: ReaderName, seq: number): void {
+    this.#sql.exec("delete from parked where reader = ? and seq = ?", reader, seq)
+  }
+
   /** Newest first. */
   parked(): Parked[] {
     if (!this.#isThere()) return []

@@ -14,6 +14,8 @@ export type WorkspaceHubs = {
   open(admission: Admission): Promise<Response>
   /** Lets a workspace's hub look for what it has missed. */
   catchUp(workspaceId: string): Promise<void>
+  /** Lets a workspace's hub try again what its readers have given up. */
+  retryParked(workspaceId: string): Promise<void>
   /** Takes away everything that a workspace's hub has stored. */
   forget(workspaceId: string): Promise<void>
   status(workspaceId: string): Promise<HubStatus>
@@ -35,6 +37,7 @@ export function workspaceDirectory(hubs: DurableObjectNamespace<WorkspaceHub>): 
       return within(deadline, hubs.getByName(admission.workspaceId).fetch("https://hub/", { headers }))
     },
     catchUp: (workspaceId) => within(deadline, hubs.getByName(workspaceId).catchUp(workspaceId)),
+    retryParked: (workspaceId) => within(deadline, hubs.getByName(workspaceId).retryParked(workspaceId)),
     forget: (workspaceId) => within(deadline, hubs.getByName(workspaceId).forget()),
     status: (workspaceId) => within(deadline, hubs.getByName(workspaceId).status()),
   }

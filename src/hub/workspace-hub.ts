@@ -29,6 +29,8 @@ export type HubStatus = { lanes: LaneStates | null; parked: Parked[] }
 export const settledAfter = 30 * second
 /** How long cursors may be ahead of what is stored: a crash repeats what was read in that time. */
 const savedWithin = second
+/** How many entries that were given up are tried again at once. */
+export const retriedAtOnce = 100
 
 const isOutage = (error: unknown) =>
   isTrouble(classify(error)) || isObjectTrouble(error) || error instanceof DeadlineExceeded || error instanceof ReadOnly
@@ -150,6 +152,29 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     const hub = this.env.USER_HUB.getByName(userId)
     const isThere = await within(10 * second, hub.isSessionIn(this.#workspaceId, sessionId, Date.now()))
     return isThere ? null : 0
+  }
+
+  /**
+   * Hands what was given up to its readers once more, the oldest first: what they take now is given up no longer. Sockets
+   * were asked to read the log themselves.
+   */
+  async retryParked(workspaceId: string): Promise<void> {
+    await this.#begin(workspaceId, null)
+    const readers = { realtime: null, ...readersOf(this.env) }
+    for (const { reader, seq } of this.#state.parked().toReversed().slice(0, retriedAtOnce)) {
+      try {
+        await this.#database.run(async (db) => {
+          const found = await readLog(db, workspaceId, { after: seq - 1, limit: 1 })
+          const entries = found.filter((entry) => entry.seq === seq)
+          if (entries.length > 0) await readers[reader]?.read(this.#ctxWith(db), entries)
+        })
+        this.#state.unpark(reader, seq)
+      } catch (error) {
+        logFailure(workspaceId, `${reader} gave up ${seq} again`, error)
+        if (isOutage(error)) return
+        this.#state.park(reader, seq, error, Date.now())
+      }
+    }
   }
 
   status(): HubStatus {

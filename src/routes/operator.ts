@@ -64,6 +64,21 @@ operatorRoutes.post(
   },
 )
 
+operatorRoutes.post(
+  "/operator/workspaces/:workspaceId/hub/parked/retries",
+  operation("Let a workspace's hub try again what was given up", WorkspaceHub, 200, {
+    ...forOperators,
+    description: "The oldest 100 entries. `parked` of the answer has what is given up still.",
+  }),
+  params(HubPath),
+  async (c) => {
+    const { workspaceId } = c.req.valid("param")
+    await mustBeThere(c, workspaceId)
+    await c.var.instance.hubs.retryParked(workspaceId)
+    return c.json(await hubView(c, workspaceId))
+  },
+)
+
 operatorRoutes.all("/operator/*", (c) => c.notFound())
 
 function runView({ startedAt, durationMs, lagMs, examined, done, error }: jobs.JobRun): JobRunView {

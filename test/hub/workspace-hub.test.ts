@@ -47,6 +47,21 @@ describe("an entry that always fails one reader", () => {
       expect(answer.data.map(({ kind }) => kind)).toEqual(["assigned"])
     })
     expect([lanes?.realtime.seq, lanes?.webhooks.seq]).toEqual([seq + 1, seq + 1])
+
+    // It is tried again when somebody asks for it, and given up again, or not.
+    const at = parked[0]?.at ?? 0
+    await hub.retryParked(workspaceId)
+    const [again] = (await hub.status()).parked
+    expect(again).toMatchObject({ reader: "inbox", seq, error: expect.stringContaining("TypeError") })
+    expect(again?.at).toBeGreaterThan(at)
+    await execute(
+      "update events set type = 'task.commented', data = ? where workspace_id = ? and seq = ?",
+      '{"before":null,"after":null}',
+      workspaceId,
+      seq,
+    )
+    await hub.retryParked(workspaceId)
+    expect((await hub.status()).parked).toEqual([])
   }, 60_000)
 })
 

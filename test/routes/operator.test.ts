@@ -25,6 +25,7 @@ const routes = [
   ["POST", `${api}/jobs/unread-logs/runs`],
   ["GET", `${api}/workspaces/${newId("workspace")}/hub`],
   ["POST", `${api}/workspaces/${newId("workspace")}/hub/catch-up`],
+  ["POST", `${api}/workspaces/${newId("workspace")}/hub/parked/retries`],
 ] as const
 
 const ask = (method: string, path: string, { bearer = token, through = app, headers = {} } = {}) =>
@@ -79,6 +80,7 @@ describe("what operators have", () => {
     for (const id of ["x", "%00", newId("workspace"), newId("task")]) {
       await problemIn(await ask("GET", `${api}/workspaces/${id}/hub`), 404)
       await problemIn(await ask("POST", `${api}/workspaces/${id}/hub/catch-up`), 404)
+      await problemIn(await ask("POST", `${api}/workspaces/${id}/hub/parked/retries`), 404)
     }
   })
 
@@ -91,7 +93,7 @@ describe("what operators have", () => {
     const operations = Object.entries(paths).flatMap(([path, methods]) =>
       path.includes("/operator/") ? Object.values(methods) : [],
     )
-    expect(operations.map(({ security }) => security)).toEqual(Array.from({ length: 4 }, () => [{ operatorToken: [] }]))
+    expect(operations.map(({ security }) => security)).toEqual(Array.from({ length: 5 }, () => [{ operatorToken: [] }]))
     expect(components.securitySchemes).toHaveProperty("operatorToken", expect.objectContaining({ type: "http" }))
   })
 
