@@ -54,13 +54,18 @@ export class Lane {
     return this.isBehind && !this.#running ? (this.state.failing?.retryAt ?? this.#options.now()) : null
   }
 
-  /** Tells that the log goes on to `head`; `entries`, when they are known, are its last. */
+  /**
+   * Tells that the log goes on to `head`; `entries`, when they are known, are in order and may have others between them.
+   * What follows without a gap is taken; the rest is read from the log.
+   */
   offer(head: number, entries: readonly LogEntry[] | null): void {
     this.#head = Math.max(this.#head, head)
-    const last = this.#told.at(-1)?.seq ?? Math.max(this.state.seq, this.#handed)
-    const fresh = entries?.filter(({ seq }) => seq > last) ?? []
-    const follows = fresh[0]?.seq === last + 1
-    if (follows && this.#told.length + fresh.length <= bufferedAtMost) this.#told.push(...fresh)
+    for (const entry of entries ?? []) {
+      const last = this.#told.at(-1)?.seq ?? Math.max(this.state.seq, this.#handed)
+      if (entry.seq <= last) continue
+      if (entry.seq !== last + 1 || this.#told.length >= bufferedAtMost) return
+      this.#told.push(entry)
+    }
   }
 
   /** The log ends before where this reader has come, as after a restore of the database: what is new follows there. */

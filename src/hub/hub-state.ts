@@ -10,7 +10,7 @@ export type Parked = { reader: ReaderName; seq: number; error: string; at: numbe
 /** How many parked entries are kept: the newest. */
 const parkedAtMost = 1_000
 
-/** What a workspace's hub must not forget: whose it is, and how far its readers have come. */
+/** What a workspace's hub must not forget: whose it is, how far its readers have come, and what they have given up. */
 export class HubState {
   readonly #sql: SqlStorage
   #saved = ""
@@ -78,5 +78,12 @@ export class HubState {
   }
 }
 
-export const lanesFrom = (seq: number): LaneStates =>
-  Object.fromEntries(readerNames.map((name) => [name, { seq, failing: null }])) as LaneStates
+/** Where readers go on of which it is known that they have read up to `seq`; `kept`: where some of them were later. */
+export const lanesFrom = (seq: number, kept: LaneStates | null): LaneStates =>
+  Object.fromEntries(
+    readerNames.map((name) => [name, kept && kept[name].seq >= seq ? kept[name] : { seq, failing: null }]),
+  ) as LaneStates
+
+/** Whether all readers are at the same place, and none has trouble: then there is one number to remember. */
+export const isEven = (lanes: LaneStates): boolean =>
+  readerNames.every((name) => lanes[name].seq === lanes.realtime.seq && lanes[name].failing === null)

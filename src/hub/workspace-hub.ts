@@ -13,7 +13,7 @@ import { isObjectTrouble } from "../lib/object-trouble.ts"
 import { second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { HubDatabase } from "./hub-database.ts"
-import { HubState, type LaneStates, lanesFrom, type Parked } from "./hub-state.ts"
+import { HubState, isEven, type LaneStates, lanesFrom, type Parked } from "./hub-state.ts"
 import { readersOf, sweepOwed } from "./readers.ts"
 import { type Admission, admissionHeader, Realtime } from "./realtime.ts"
 import type { NewSeat } from "./seat.ts"
@@ -43,6 +43,9 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   readonly #database: HubDatabase
   #workspaceId = ""
   #lanes: Record<ReaderName, Lane> | null = null
+  /** What is stored of them, which may be long ago. */
+  #kept: LaneStates | null = null
+  #beginning: Promise<{ pumpedSeq: number }> | null = null
   #savedAt = 0
   #isSaving = false
 
@@ -58,7 +61,11 @@ export class WorkspaceHub extends DurableObject<Bindings> {
       cursor: () => this.#lanes?.realtime.state.seq ?? 0,
     })
     const known = this.#state.load()
-    if (known) this.#open(known.workspaceId, known.lanes)
+    if (!known) return
+    this.#workspaceId = known.workspaceId
+    this.#kept = known.lanes
+    // With sockets, what is stored is what was; and they shall not wait for the database to say so.
+    if (this.#realtime.sockets.size > 0) this.#open(known.workspaceId, known.lanes)
   }
 
   /** Told after a commit. Sockets are served before it resolves; the other readers go on behind it. */
@@ -98,6 +105,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     }
     const { 0: client, 1: server } = new WebSocketPair()
     this.#realtime.sockets.accept(server, seat)
+    this.#save()
     this.ctx.waitUntil(this.#welcome(server, seat, since))
     return new Response(null, { status: 101, webSocket: client })
   }
@@ -177,13 +185,15 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     }
   }
 
-  status(): HubStatus {
+  async status(): Promise<HubStatus> {
+    if (this.#workspaceId) await this.#begin(this.#workspaceId, null)
     return { lanes: this.#lanes && this.#laneStates(), parked: this.#state.parked() }
   }
 
   /** Told when its workspace is gone for good: nothing of it is left here. */
   async forget(): Promise<void> {
     this.#lanes = null
+    this.#kept = null
     this.#workspaceId = ""
     // The alarm is deleted with it.
     await this.ctx.storage.deleteAll()
@@ -202,6 +212,8 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   }
 
   async #settle(): Promise<void> {
+    if (!this.#workspaceId) return
+    await this.#begin(this.#workspaceId, null)
     if (!this.#lanes) return
     const { seq, pumpedSeq } = await this.#findHead()
     for (const lane of Object.values(this.#lanes)) lane.offer(seq, null)
@@ -229,9 +241,15 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   /** `from`: how far the log has been read before; null when the database must tell. */
   async #begin(workspaceId: string, from: number | null): Promise<void> {
     if (this.#lanes) return
-    const seq = from ?? (await this.#database.run((db) => readHead(db, workspaceId))).pumpedSeq
+    if (from !== null) return this.#open(workspaceId, lanesFrom(from, this.#kept))
+    this.#beginning ??= this.#database
+      .run((db) => readHead(db, workspaceId))
+      .finally(() => {
+        this.#beginning = null
+      })
+    const { pumpedSeq } = await this.#beginning
     // Another one may have begun while the database was asked.
-    if (!this.#lanes) this.#open(workspaceId, lanesFrom(seq))
+    if (!this.#lanes) this.#open(workspaceId, lanesFrom(pumpedSeq, this.#kept))
   }
 
   #open(workspaceId: string, states: LaneStates): void {
@@ -268,7 +286,7 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     this.ctx.waitUntil(Promise.all([inbox.run(), webhooks.run()]).then(() => this.#resume()))
   }
 
-  /** Cursors are kept once a second at the most, and whoever has failed is tried again. */
+  /** Cursors are stored once a second at the most, and whoever has failed is tried again. */
   async #resume(): Promise<void> {
     const wait = this.#savedAt + savedWithin - Date.now()
     if (wait <= 0) this.#save()
@@ -282,10 +300,19 @@ export class WorkspaceHub extends DurableObject<Bindings> {
     if (retries.length > 0) await this.#arm(Math.min(...retries))
   }
 
+  /**
+   * Stores the cursors where that says more than the database does once the hub has settled: sockets outlive the object,
+   * and shall not be told twice; a reader in trouble is behind the others. Else a crash, or hours of sleep, repeat what
+   * was not settled, and a row is billed.
+   */
   #save(): void {
     this.#isSaving = false
     this.#savedAt = Date.now()
-    if (this.#lanes) this.#state.save(this.#workspaceId, this.#laneStates())
+    if (!this.#lanes) return
+    const lanes = this.#laneStates()
+    if (this.#kept && this.#realtime.sockets.size === 0 && isEven(lanes)) return
+    this.#state.save(this.#workspaceId, lanes)
+    this.#kept = lanes
   }
 
   #laneStates(): LaneStates {

@@ -81,14 +81,16 @@ describe("a reader's lane", () => {
           fc.record({
             commits: fc.integer({ min: 1, max: 7 }),
             fate: fc.constantFrom(...(Object.keys(fates) as (keyof typeof fates)[])),
+            // What others have committed between these commits is not told with them.
+            holes: fc.array(fc.nat(6), { maxLength: 3 }),
           }),
         ),
         fc.boolean(),
         async (writes, isBare) => {
           const { lane, world, settle } = open()
           const late: (() => void)[] = []
-          for (const { commits, fate } of writes) {
-            const news = range(world.length + 1, world.length + commits)
+          for (const { commits, fate, holes } of writes) {
+            const news = range(world.length + 1, world.length + commits).filter((_entry, n) => !holes.includes(n))
             world.length += commits
             const { length } = world
             const tell = () => lane.offer(length, isBare ? null : news)
@@ -106,17 +108,34 @@ describe("a reader's lane", () => {
       ),
     ))
 
+  it("misses nothing of two who commit in turns, and each tell of all of theirs", async () => {
+    const { lane, world, settle } = open()
+    world.length = 6
+    lane.offer(5, [entry(1), entry(3), entry(5)])
+    await lane.run()
+    lane.offer(6, [entry(2), entry(4), entry(6)])
+    await settle()
+    expect(world.read).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
   it("reads everything once and in order, however news come while it reads", () =>
     fc.assert(
       fc.asyncProperty(
-        fc.array(fc.record({ from: fc.integer({ min: 1, max: 30 }), count: fc.integer({ min: 1, max: 9 }) })),
+        fc.array(
+          fc.record({
+            from: fc.integer({ min: 1, max: 30 }),
+            count: fc.integer({ min: 1, max: 9 }),
+            holes: fc.array(fc.nat(8), { maxLength: 3 }),
+          }),
+        ),
         fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 3 }),
         async (news, bad) => {
           const poison = new Set(bad)
           const { lane, world, settle } = open({ poison })
           world.length = 40
-          world.meanwhile = news.map(({ from, count }) => () => {
-            lane.offer(from + count - 1, range(from, from + count - 1))
+          world.meanwhile = news.map(({ from, count, holes }) => () => {
+            const told = range(from, from + count - 1).filter((_entry, n) => !holes.includes(n))
+            lane.offer(from + count - 1, told)
           })
           lane.offer(1, range(1, 1))
           await lane.run()

@@ -7,7 +7,7 @@ import { Realtime } from "../../src/hub/realtime.ts"
 import type { WorkspaceHub } from "../../src/hub/workspace-hub.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { hour } from "../../src/lib/time.ts"
-import { eventsOf, newCaller, newTask } from "../support/caller.ts"
+import { type Caller, eventsOf, newCaller, newTask } from "../support/caller.ts"
 import { execute, rowsOf, withDb } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 import { liveLine } from "../support/sockets.ts"
@@ -88,31 +88,102 @@ describe("what a write costs behind it", () => {
     return { trips: sum("trips"), rowsWritten: sum("rowsWritten") }
   }
 
-  it("is nothing in the database, and three round trips and a row once it has been quiet", async () => {
+  const hubOf = ({ workspaceId }: Caller) => env.WORKSPACE_HUB.getByName(workspaceId)
+  const lastSeqOf = async (caller: Caller) => (await eventsOf(caller)).at(-1)?.seq ?? 0
+
+  const isRead = (caller: Caller, seq: number) =>
+    vi.waitFor(
+      async () => {
+        const lanes = Object.values((await hubOf(caller).status()).lanes ?? {})
+        expect(lanes.map((lane) => lane.seq)).toEqual([seq, seq, seq])
+      },
+      { timeout: 5_000, interval: 20 },
+    )
+
+  /** The numbers that are stored. */
+  const storedOf = (caller: Caller) =>
+    runInDurableObject(hubOf(caller), (_hub: WorkspaceHub, { storage }) => {
+      const { lanes } = storage.sql.exec<{ lanes: string }>("select lanes from hub").one()
+      return Object.values<{ seq: number }>(JSON.parse(lanes)).map((lane) => lane.seq)
+    })
+
+  const renamed = async (caller: Caller, taskId: string, title: string) => {
+    expect((await caller.patch(`/api/v1/tasks/${taskId}`, { title })).status).toBe(200)
+  }
+
+  it("is nothing at first, and three round trips and a row of the database once it has been quiet", async () => {
     const ada = await newCaller()
     const task = await newTask(ada)
-    const { workspaceId } = ada
-    const hub = env.WORKSPACE_HUB.getByName(workspaceId)
-    const isRead = (seq: number) =>
-      vi.waitFor(
-        async () => {
-          const kept = await runInDurableObject(hub, (_hub: WorkspaceHub, { storage }) =>
-            storage.sql.exec<{ lanes: string }>("select lanes from hub").toArray(),
-          )
-          const lanes = Object.values<{ seq: number }>(JSON.parse(kept[0]?.lanes ?? "{}"))
-          expect(lanes.map((lane) => lane.seq)).toEqual([seq, seq, seq])
-        },
-        { timeout: 5_000, interval: 20 },
-      )
-    const { seq } = (await eventsOf(ada)).at(-1) ?? { seq: 0 }
-    await isRead(seq)
+    const seq = await lastSeqOf(ada)
+    await isRead(ada, seq)
+    const stored = await storedOf(ada)
     const written = await costOf(async () => {
-      expect((await ada.patch(`/api/v1/tasks/${task.id}`, { title: "Renamed" })).status).toBe(200)
-      await isRead(seq + 1)
+      await renamed(ada, task.id, "Renamed")
+      await isRead(ada, seq + 1)
     })
     expect(written).toEqual({ trips: 0, rowsWritten: 0 })
-    const settled = await costOf(() => runDurableObjectAlarm(hub))
-    expect(settled).toEqual({ trips: 3, rowsWritten: 1 })
+    expect(await costOf(() => runDurableObjectAlarm(hubOf(ada)))).toEqual({ trips: 3, rowsWritten: 1 })
+    expect(await storedOf(ada)).toEqual(stored)
+  })
+
+  it("is two round trips for a hub that has slept, which goes on from what is settled", async () => {
+    const ada = await newCaller()
+    const task = await newTask(ada)
+    const seq = await lastSeqOf(ada)
+    await isRead(ada, seq)
+    await renamed(ada, task.id, "Settled")
+    await runDurableObjectAlarm(hubOf(ada))
+    await evictDurableObject(hubOf(ada))
+    const read = await costOf(async () => {
+      await renamed(ada, task.id, "Awake")
+      await isRead(ada, seq + 2)
+    })
+    // Where the log was read to, and which webhooks there are: nothing is read again.
+    expect(read).toEqual({ trips: 2, rowsWritten: 0 })
+  })
+
+  it("is stored as long as somebody has a socket: what outlives the object is not told twice", async () => {
+    const ada = await newCaller()
+    const task = await newTask(ada)
+    await isRead(ada, await lastSeqOf(ada))
+    await renamed(ada, task.id, "Before")
+    const seq = await lastSeqOf(ada)
+    await isRead(ada, seq)
+    expect(await storedOf(ada)).not.toEqual([seq, seq, seq])
+    const line = await liveLine(ada)
+    expect(await storedOf(ada)).toEqual([seq, seq, seq])
+    await renamed(ada, task.id, "With a socket")
+    await vi.waitFor(async () => expect(await storedOf(ada)).toEqual([seq + 1, seq + 1, seq + 1]), { timeout: 3_000 })
+    await evictDurableObject(hubOf(ada))
+    await renamed(ada, task.id, "After sleep")
+    await line.until(() => line.events().length === 2)
+    expect(line.events().map((event) => event.seq)).toEqual([seq + 1, seq + 2])
+  })
+
+  it("is stored for a reader that is behind, which then goes on there", async () => {
+    const ada = await newCaller()
+    await newTask(ada)
+    const seq = await lastSeqOf(ada)
+    await isRead(ada, seq)
+    await execute(
+      `insert into events (workspace_id, seq, type, subject_id, actor_role, revision, actor_id, source, project_id, commit_id, data, at)
+       values (?, ?, 'task.updated', ?, 'owner', 2, ?, 'api', ?, 'cmt_2', ?, 1)`,
+      ada.workspaceId,
+      seq + 1,
+      newId("task"),
+      ada.userId,
+      ada.inboxId,
+      '{"before":{},"after":{"assigneeIds":"nobody"}}',
+    )
+    await execute("update heads set seq = ? where workspace_id = ?", seq + 1, ada.workspaceId)
+    await hubOf(ada).catchUp(ada.workspaceId)
+    await vi.waitFor(async () => expect((await storedOf(ada)).toSorted()).toEqual([seq, seq + 1, seq + 1]), {
+      timeout: 3_000,
+    })
+    await evictDurableObject(hubOf(ada))
+    const { lanes } = await hubOf(ada).status()
+    expect([lanes?.inbox.seq, lanes?.webhooks.seq]).toEqual([seq, seq + 1])
+    expect(lanes?.inbox.failing?.times).toBeGreaterThan(0)
   })
 })
 

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
 import { openRealtime, type State } from "../../src/client/realtime.ts"
 import { Ticket } from "../../src/contracts/realtime.ts"
+import type { Landed } from "../../src/db/db.ts"
 import type { WorkspaceHub } from "../../src/hub/workspace-hub.ts"
 import { openApp } from "../support/app.ts"
 import { type Caller, eventsOf, newCaller, newProject, newTask, problemIn, sharedApp } from "../support/caller.ts"
@@ -157,6 +158,20 @@ describe("GET /realtime", () => {
     for (const tell of held.toReversed()) await tell()
     await line.until(() => line.events().length === 4)
     expect(line.events().map(({ data }) => data.after?.["title"])).toEqual(["0", "1", "2", "3"])
+  })
+
+  it("misses nothing of two who write in turns and tell of it when they are done", async () => {
+    const ada = await newCaller()
+    const line = await liveLine(ada)
+    const landed: Landed[] = []
+    const { hubs } = ada.app.instance
+    const apart = await openApp({ hubs: { ...hubs, tell: async (news) => void landed.push(...news) } })
+    for (let n = 0; n < 6; n += 1) await newTask(ada.through(apart), { title: `${n}` })
+    await vi.waitFor(() => expect(landed).toHaveLength(6))
+    await hubs.tell(landed.filter((_each, n) => n % 2 === 0))
+    await hubs.tell(landed.filter((_each, n) => n % 2 === 1))
+    await line.until(() => line.events().length === 6)
+    expect(line.events().map(({ data }) => data.after?.["title"])).toEqual(["0", "1", "2", "3", "4", "5"])
   })
 })
 

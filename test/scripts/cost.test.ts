@@ -131,24 +131,24 @@ describe("what a request of the mix comes to", () => {
     expect(mixedRequest(scenario(1))).toMatchObject({ tellings: expect.closeTo(0.03), settlings: expect.closeTo(0.03) })
     const busy = scenario(1, { commitsPerSettling: 3 })
     expect(mixedRequest(busy)).toMatchObject({ tellings: expect.closeTo(0.03), settlings: expect.closeTo(0.01) })
-    // Of a million: 20,000 alarms less, each of which is a row there and one here, reads three and is awake for 20 ms.
+    // Of a million: 20,000 alarms less, each of which is a row there and one here, reads five and is awake for 20 ms.
     const cheaper = usdPerMillion(scenario(1), "d1", "embedded") - usdPerMillion(busy, "d1", "embedded")
-    expect(cheaper).toBeCloseTo(0.02 * (0.15 + 2 + 0.003) + ((20_000 * 0.02 * 0.128) / 1e6) * 12.5, 9)
+    expect(cheaper).toBeCloseTo(0.02 * (0.15 + 2 + 0.005) + ((20_000 * 0.02 * 0.128) / 1e6) * 12.5, 9)
   })
 
-  it("costs 84 cents a million at the margin, and 91 with Upstash", () => {
+  it("costs 81 cents a million at the margin, and 88 with Upstash", () => {
     const requests = 0.3
     const cpu = 1.605 * 0.02
-    const rows = (5.45 + 0.09) * 0.001 + (0.3 + 0.03) * 1
+    const rows = (5.45 + 0.15) * 0.001 + (0.3 + 0.03) * 1
     // 20,000 calls, each of which begins a window: an alarm more, and 4 rows. 20 ms × 128 MB each.
     const objects = 0.04 * 0.15 + ((40_000 * 0.02 * 0.128) / 1e6) * 12.5 + 0.08 * 1
-    // 30,000 commits, each told and settled: a row each.
-    const hubs = 0.06 * 0.15 + ((60_000 * 0.02 * 0.128) / 1e6) * 12.5 + 0.06 * 1
+    // 30,000 commits, each told and settled: a row for the alarm.
+    const hubs = 0.06 * 0.15 + ((60_000 * 0.02 * 0.128) / 1e6) * 12.5 + 0.03 * 1
     // 63.5 MB, kept for a week.
     const logs = 0.0635 * 0.25 + ((0.0635 * 7) / 30) * 0.1
     const embedded = usdPerMillion(scenario(1), "d1", "embedded")
     expect(embedded).toBeCloseTo(requests + cpu + rows + objects + hubs + logs, 9)
-    expect(embedded).toBeCloseTo(0.843, 3)
+    expect(embedded).toBeCloseTo(0.813, 3)
 
     // 80,000 commands at 20 cents the 100,000.
     expect(usdPerMillion(scenario(1), "d1", "upstash")).toBeCloseTo(embedded - objects + 0.16, 9)
@@ -164,18 +164,18 @@ describe("what a month comes to", () => {
     const usage = monthlyUsage(busy, "d1", "embedded")
     expect(usage.workerRequests).toBeCloseTo(1_200_000 + 120_000 + 1_000, 4)
     expect(usage.cpuMs).toBeCloseTo(1_926_000 + 120_000 * 2 + 1_000 * 302, 4)
-    expect(usage.d1RowsRead).toBeCloseTo(6_540_000 + 36_000 * 3 + 120_000 * 10 + 1_000 * 20, 4)
+    expect(usage.d1RowsRead).toBeCloseTo(6_540_000 + 36_000 * 5 + 120_000 * 10 + 1_000 * 20, 4)
     expect(usage.d1RowsWritten).toBeCloseTo(360_000 + 36_000, 4)
     // The limiter and its alarm, the user's own object, and the workspace's behind 36,000 commits.
     expect(usage.objectRequests).toBeCloseTo(48_000 + 120_000 * 3 + 1_000 * 5 + 72_000, 4)
-    expect(usage.objectRowsWritten).toBeCloseTo(96_000 + 120_000 * 5 + 1_000 * 10 + 72_000, 4)
+    expect(usage.objectRowsWritten).toBeCloseTo(96_000 + 120_000 * 5 + 1_000 * 10 + 36_000, 4)
     expect(usage.logGb).toBeCloseTo((1_200_000 * 63.5 + 121_000 * 500) / 1e9, 9)
     expect(usage.objectGb).toBeCloseTo(0.012288, 9)
     expect(usage.upstashCommands).toBe(0)
 
     const onUpstash = monthlyUsage(busy, "d1", "upstash")
     expect(onUpstash.objectRequests).toBeCloseTo(121_000 + 72_000, 4)
-    expect(onUpstash.objectRowsWritten).toBeCloseTo(120_000 + 2_000 + 72_000, 4)
+    expect(onUpstash.objectRowsWritten).toBeCloseTo(120_000 + 2_000 + 36_000, 4)
     expect(onUpstash.upstashCommands).toBeCloseTo(4 * (24_000 + 120_000 + 2_000), 4)
   })
 
@@ -195,9 +195,9 @@ describe("what a month comes to", () => {
     const { total } = estimate(scenario(100_000)).by.d1.bills.embedded
     const requests = (120 - 10) * 0.3
     const cpu = (120 * 1.605 - 30) * 0.02
-    const rows = 0 // 665 million read and 39.6 million written are included
+    const rows = 0 // 672 million read and 39.6 million written are included
     const storage = (64.8 - 5) * 0.75
-    const objects = (4.8 + 7.2 - 1) * 0.15 // 30,720 GB-s, 16.8 million rows and 1.2 GB are included
+    const objects = (4.8 + 7.2 - 1) * 0.15 // 30,720 GB-s, 13.2 million rows and 1.2 GB are included
     const logs = 0 // 7.6 GB
     expect(total).toBeCloseTo(5 + requests + cpu + rows + storage + objects + logs, 6)
     expect(total).toBeCloseTo(87.75, 2)
@@ -219,18 +219,18 @@ describe("the limits", () => {
     expect(estimate(scenario(15_433)).by.d1.holds).toBe(false)
   })
 
-  it("is one query at a time for those who keep little: 966,442 users", () => {
-    // A user sends 40 × 3 / 86,400 requests a second at the peak, each of which takes 0.505 × 1 + 0.03 × (5 + 3) ms.
+  it("is one query at a time for those who keep little: 894,409 users", () => {
+    // A user sends 40 × 3 / 86,400 requests a second at the peak, each of which takes 0.505 × 1 + 0.03 × (5 + 5) ms.
     const light = scenario(1_000, { tasksPerUser: 0 })
-    expect(limit("d1", /One query/, light).reachedAt).toBe(966_442)
+    expect(limit("d1", /One query/, light).reachedAt).toBe(894_409)
     expect(limitsOf(scenario(1, { readMs: 200 }), "d1")[0]?.name).toBe("One query at a time")
   })
 
   it("comes later with replicas, and earlier with a higher peak", () => {
-    // With all reads on replicas but those of hubs a request takes 0.24 ms; with peaks of 6 twice as many come.
+    // With all reads on replicas but those of hubs a request takes 0.3 ms; with peaks of 6 twice as many come.
     const onReplicas = limit("d1", /One query/, scenario(1, { replicaReads: 1 })).reachedAt
-    expect(onReplicas).toBe(3_000_000) // 86,400,000 / (120 × 0.24)
-    expect(limit("d1", /One query/, scenario(1, { peakFactor: 6 })).reachedAt).toBe(483_221)
+    expect(onReplicas).toBe(2_400_000) // 86,400,000 / (120 × 0.3)
+    expect(limit("d1", /One query/, scenario(1, { peakFactor: 6 })).reachedAt).toBe(447_204)
   })
 
   it("puts 1 TB in an account, which Cloudflare raises, over what several databases hold", () => {
@@ -250,10 +250,10 @@ describe("the limits", () => {
   })
 
   it("counts Hyperdrive's connections by how long a transaction holds one", () => {
-    // 100 connections and 10 ms: 10,000 transactions a second, of which a user makes (0.535 + 0.09) × 40 × 3 / 86,400.
-    expect(limit("postgres", /Hyperdrive/, scenario(1)).reachedAt).toBe(11_520_000)
+    // 100 connections and 10 ms: 10,000 transactions a second, of which a user makes (0.535 + 0.15) × 40 × 3 / 86,400.
+    expect(limit("postgres", /Hyperdrive/, scenario(1)).reachedAt).toBe(10_510_948)
     expect(limit("postgres", /Hyperdrive/, scenario(1, { connections: 1_500, transactionMs: 30 })).reachedAt).toBe(
-      57_600_000,
+      52_554_744,
     )
   })
 
@@ -262,7 +262,7 @@ describe("the limits", () => {
     expect(serversOf(scenario(1_000_000))).toBe(10)
     const one = scenario(1, { postgresServers: 1 })
     expect(limit("postgres", /memory/, one).reachedAt).toBe(154_320) // 100 GB / 648,000
-    expect(limit("postgres", /2 cores/, one).reachedAt).toBe(1_932_885) // 2,000 ms / (0.745 × 120 / 86,400)
+    expect(limit("postgres", /2 cores/, one).reachedAt).toBe(1_788_819) // 2,000 ms / (0.805 × 120 / 86,400)
     expect(limit("postgres", /flushes/, one).reachedAt).toBe(36_000_000) // 3,000 / (0.06 × 120 / 86,400)
     expect(estimate(scenario(1_000_000)).by.postgres.bills.embedded.servers).toBe(950)
   })
