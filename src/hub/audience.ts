@@ -7,7 +7,13 @@ import type { Role } from "../lib/roles.ts"
 const projectsAtMost = 500
 
 /** What somebody is about to be told, and who. */
-type Question = { entries: readonly LogEntry[]; userIds: readonly string[]; projectIds?: readonly string[] }
+type Question = {
+  entries: readonly LogEntry[]
+  userIds: readonly string[]
+  /** Projects, and tasks whose projects, must be known beside those of the entries. */
+  projectIds?: readonly string[]
+  taskIds?: readonly string[]
+}
 export type FullSight = Sight & {
   /** Null: no member. */
   roles: ReadonlyMap<string, Role | null>
@@ -32,11 +38,15 @@ export class Audience {
     return turn
   }
 
-  async #find(db: Db, workspaceId: string, { entries, userIds, projectIds = [] }: Question): Promise<FullSight> {
+  async #find(
+    db: Db,
+    workspaceId: string,
+    { entries, userIds, projectIds = [], taskIds = [] }: Question,
+  ): Promise<FullSight> {
     for (const entry of entries) this.#forgetWhatChanged(entry)
     const decisive = decisiveIn(entries)
     const needed = [...new Set([...decisive.projectIds, ...projectIds])]
-    const taskProjects = await findProjectsOfTasks(db, workspaceId, decisive.taskIds)
+    const taskProjects = await findProjectsOfTasks(db, workspaceId, [...decisive.taskIds, ...taskIds])
     const wanted = [...new Set([...needed, ...taskProjects.values()])]
     const missing = wanted.filter((id) => !this.#projects.get(id))
     const unknown = userIds.filter((id) => !this.#roles.has(id))

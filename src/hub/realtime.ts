@@ -2,11 +2,12 @@ import { ClientMessage, type closeCodes } from "../contracts/realtime.ts"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
 import { readLog } from "../domain/log.ts"
-import { findProjectsOfTasks, seesProject } from "../domain/sight.ts"
+import { seesProject } from "../domain/sight.ts"
 import { batchSize } from "../events/lane.ts"
 import type { Reader, ReaderCtx } from "../events/reader.ts"
 import { rfc3339 } from "../lib/time.ts"
 import { Audience, type FullSight } from "./audience.ts"
+import { isOutage } from "./outage.ts"
 import type { NewSeat } from "./seat.ts"
 import { behind, Sockets } from "./sockets.ts"
 
@@ -33,6 +34,8 @@ export class Realtime implements Reader {
   readonly name = "realtime"
   readonly sockets: Sockets
   #audience = new Audience()
+  /** The newest look of each socket that is being judged. */
+  readonly #looks = new WeakMap<WebSocket, object>()
   #told = 0
   readonly #options: Options
 
@@ -86,24 +89,32 @@ export class Realtime implements Reader {
    * have been told and no further: beyond that, who sees what is not known yet.
    */
   async welcome(socket: WebSocket, { userId }: NewSeat, since: number | null): Promise<void> {
-    const { withDb, workspaceId } = this.#options
     let told = since ?? this.#cursor()
-    if (told < this.#cursor() - toldAtMost || told > this.#cursor()) {
-      this.sockets.send(socket, behind(this.#cursor()))
+    const askToRead = () => {
       told = this.#cursor()
+      this.sockets.send(socket, behind(told))
     }
-    while (told < this.#cursor() && this.sockets.seatAt(socket)) {
-      const limit = Math.min(batchSize, this.#cursor() - told)
-      const after = told
-      const entries = await withDb((db) => readLog(db, workspaceId(), { after, limit }))
-      const sight = await withDb((db) => this.#audience.sightFor(db, workspaceId(), { entries, userIds: [userId] }))
-      this.sockets.tellMissed(socket, entries, sight)
-      const last = entries.at(-1)?.seq
-      // The log is shorter than it was: there is nothing between.
-      told = last ?? this.#cursor()
+    if (told < this.#cursor() - toldAtMost || told > this.#cursor()) askToRead()
+    try {
+      while (told < this.#cursor() && this.sockets.seatAt(socket)) told = await this.#tellMissed(socket, userId, told)
+    } catch (error) {
+      if (isOutage(error)) throw error
+      // What cannot be told is read there: coming again would not help.
+      askToRead()
     }
     this.sockets.send(socket, { type: "ready", seq: told, at: rfc3339(Date.now()) })
     this.sockets.goLive(socket, told)
+  }
+
+  /** Tells some of what came after a number, and resolves with the last one that was told. */
+  async #tellMissed(socket: WebSocket, userId: string, after: number): Promise<number> {
+    const { withDb, workspaceId } = this.#options
+    const limit = Math.min(batchSize, this.#cursor() - after)
+    const entries = await withDb((db) => readLog(db, workspaceId(), { after, limit }))
+    const sight = await withDb((db) => this.#audience.sightFor(db, workspaceId(), { entries, userIds: [userId] }))
+    this.sockets.tellMissed(socket, entries, sight)
+    // The log is shorter than it was: there is nothing between.
+    return entries.at(-1)?.seq ?? this.#cursor()
   }
 
   /** Answers a message with what it asked for, or ends the socket that sent what is none. */
@@ -113,7 +124,10 @@ export class Realtime implements Reader {
     if (!message) return refuse("malformed")
     if (message.type === "ack") return this.sockets.received(socket, message.received)
     if (!this.sockets.mayAsk(socket, now)) return refuse("flood")
-    if (message.taskId === null) return this.sockets.look(socket, null)
+    if (message.taskId === null) {
+      this.#looks.delete(socket)
+      return this.sockets.look(socket, null)
+    }
     await this.#look(socket, message.taskId)
   }
 
@@ -123,20 +137,23 @@ export class Realtime implements Reader {
     if (seat.looksAt) this.sockets.tellLookers(seat.looksAt.taskId)
   }
 
-  /** Who does not see a task looks at nothing, and is told nothing. */
+  /** Who does not see a task looks at nothing, and is told nothing. Of several looks the last one counts. */
   async #look(socket: WebSocket, taskId: string): Promise<void> {
     const { withDb, workspaceId } = this.#options
     const userId = this.sockets.seatAt(socket)?.userId
     if (userId === undefined) return
-    const [projectId, sight] = await withDb(async (db) => {
-      const project = (await findProjectsOfTasks(db, workspaceId(), [taskId])).get(taskId)
-      const projectIds = project ? [project] : []
-      const question = { entries: [], userIds: [userId], projectIds }
-      return [project, await this.#audience.sightFor(db, workspaceId(), question)] as const
+    const look = {}
+    this.#looks.set(socket, look)
+    await withDb(async (db) => {
+      const question = { entries: [], userIds: [userId], taskIds: [taskId] }
+      const { roles, taskProjects, projects } = await this.#audience.sightFor(db, workspaceId(), question)
+      // In the same moment: what is told next ends the look if it hides the task.
+      if (this.#looks.get(socket) !== look) return
+      const role = roles.get(userId)
+      const projectId = taskProjects.get(taskId)
+      const isSeen = projectId && role && seesProject({ userId, role }, projects.get(projectId))
+      this.sockets.look(socket, isSeen ? { taskId, projectId } : null)
     })
-    const role = sight.roles.get(userId)
-    const isSeen = projectId && role && seesProject({ userId, role }, sight.projects.get(projectId))
-    this.sockets.look(socket, isSeen ? { taskId, projectId } : null)
   }
 }
 

@@ -32,6 +32,11 @@ export class Sockets {
     for (const socket of state.getWebSockets()) {
       const seat = socket.deserializeAttachment() as Seat | null
       if (!seat) continue
+      if (seat.from === null) {
+        // What it missed was being told when the object ended; nobody goes on with that.
+        socket.close(1011, "try again")
+        continue
+      }
       this.#seats.set(socket, seat)
       this.#backlog += backlogOf(seat)
     }
@@ -214,9 +219,11 @@ export class Sockets {
   /** Whoever sees a task no more is not told who looks at it, and is not told of. */
   #stopHiddenLooks(entry: LogEntry, sight: FullSight): void {
     const { type, subjectId, projectId } = entry
-    for (const [socket, seat] of [...this.#seats]) {
+    for (const socket of [...this.#seats.keys()]) {
+      // Telling one that somebody has stopped looking may end another.
+      const seat = this.#seats.get(socket)
+      if (!seat?.looksAt) continue
       const { looksAt, userId } = seat
-      if (!looksAt) continue
       const isTheirs = type === "member.updated" && subjectId === userId
       if (!isTheirs && looksAt.projectId !== projectId && looksAt.taskId !== subjectId) continue
       if (!isStillSeen(seat, entry, sight)) this.look(socket, null)

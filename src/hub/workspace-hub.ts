@@ -1,19 +1,18 @@
 import { DurableObject } from "cloudflare:workers"
 import type { LogEntry } from "../db/commit.ts"
-import { type Db, ReadOnly } from "../db/db.ts"
-import { classify, isTrouble } from "../db/errors.ts"
+import type { Db } from "../db/db.ts"
 import { findKeyEnd } from "../domain/api-key-access.ts"
 import { markPumped, readHead, readLog } from "../domain/log.ts"
 import type { Bindings } from "../env.ts"
 import { Lane } from "../events/lane.ts"
 import { type Reader, type ReaderCtx, type ReaderName, readerNames } from "../events/reader.ts"
-import { DeadlineExceeded, within } from "../lib/deadline.ts"
+import { within } from "../lib/deadline.ts"
 import { newId } from "../lib/ids.ts"
-import { isObjectTrouble } from "../lib/object-trouble.ts"
 import { second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { HubDatabase } from "./hub-database.ts"
 import { HubState, isEven, type LaneStates, lanesFrom, type Parked } from "./hub-state.ts"
+import { isOutage } from "./outage.ts"
 import { readersOf, sweepOwed } from "./readers.ts"
 import { type Admission, admissionHeader, Realtime } from "./realtime.ts"
 import type { NewSeat } from "./seat.ts"
@@ -31,9 +30,6 @@ export const settledAfter = 30 * second
 const savedWithin = second
 /** How many entries that were given up are tried again at once. */
 export const retriedAtOnce = 100
-
-const isOutage = (error: unknown) =>
-  isTrouble(classify(error)) || isObjectTrouble(error) || error instanceof DeadlineExceeded || error instanceof ReadOnly
 
 /** One per workspace: the one ordered reader of its log. Its readers have a cursor each, so that none waits for another. */
 export class WorkspaceHub extends DurableObject<Bindings> {
@@ -103,6 +99,8 @@ export class WorkspaceHub extends DurableObject<Bindings> {
       logFailure(workspaceId, "open a socket", error)
       return new Response(null, { status: 503 })
     }
+    // Again: others may have come meanwhile.
+    if (this.#realtime.sockets.isFull(seat.userId)) return new Response(null, { status: 429 })
     const { 0: client, 1: server } = new WebSocketPair()
     this.#realtime.sockets.accept(server, seat)
     this.#save()

@@ -8,7 +8,7 @@ import { Sockets } from "../../src/hub/sockets.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { hour } from "../../src/lib/time.ts"
 import { eventsOf, newCaller, newTask } from "../support/caller.ts"
-import { withDb } from "../support/database.ts"
+import { execute, withDb } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 
 describe("a socket that goes live between the telling of an entry and the hub's note of it", () => {
@@ -78,6 +78,36 @@ describe("somebody who comes while it is found out who sees an entry", () => {
     })
     const expected = [`${end - 1} ready`, `${end} task.created`]
     expect(told).toEqual([expected, expected])
+  })
+})
+
+describe("an entry that cannot be told", () => {
+  it("is read by whoever missed it, instead of failing them each time that they come", async () => {
+    const ada = await newCaller()
+    const { workspaceId, userId } = ada
+    const end = ((await eventsOf(ada)).at(-1)?.seq ?? 0) + 1
+    await execute(
+      `insert into events (workspace_id, seq, type, subject_id, actor_role, revision, actor_id, source, project_id, commit_id, data, at)
+       values (?, ?, 'task.relation_added', ?, 'owner', 2, ?, 'api', ?, 'cmt_3', 'null', 1)`,
+      workspaceId,
+      end,
+      newId("task"),
+      userId,
+      ada.inboxId,
+    )
+    const told = await runInDurableObject(env.WORKSPACE_HUB.getByName(newId("workspace")), async (_hub, state) => {
+      const realtime = new Realtime({ state, withDb, workspaceId: () => workspaceId, cursor: () => end })
+      const seat = { userId, sessionId: "", keyId: null, until: Date.now() + hour }
+      const { 0: client, 1: server } = new WebSocketPair()
+      const messages: { type: string; seq: number }[] = []
+      realtime.sockets.accept(server, seat)
+      client.addEventListener("message", ({ data }) => messages.push(JSON.parse(String(data))))
+      client.accept()
+      await realtime.welcome(server, seat, end - 1)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return messages.map(({ type, seq }) => `${seq} ${type}`)
+    })
+    expect(told).toEqual([`${end} resync`, `${end} ready`])
   })
 })
 

@@ -377,6 +377,24 @@ describe("presence", () => {
 })
 
 describe("a look at a task", () => {
+  it("is over when its person has left again before it was judged", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const task = await newTask(ada)
+    const [a, b] = await Promise.all([liveLine(ada), liveLine(bob)])
+    const look = (line: Line, taskId: string | null) => line.socket.send(JSON.stringify({ type: "look", taskId }))
+    look(a, task.id)
+    await a.until(({ messages }) => messages.some(({ type }) => type === "presence"))
+    look(b, task.id)
+    look(b, null)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const lookers = a.messages.flatMap((message) =>
+      message.type === "presence" && "userIds" in message.data ? [message.data.userIds] : [],
+    )
+    expect(lookers.at(-1)).toEqual([ada.userId])
+    expect(b.messages.map(({ type }) => type)).toEqual(["ready"])
+  })
+
   it("ends when its person may see less of the workspace", async () => {
     const ada = await newCaller()
     const bob = await joined(ada)
@@ -433,10 +451,19 @@ describe("a client that misbehaves", () => {
     expect(keen.closed).toBeNull()
   })
 
-  it("has no more sockets than it needs", async () => {
+  it("has no more sockets than it needs, though it opens them at the same time", async () => {
     const ada = await newCaller()
+    const hasty = await newCaller()
+    const opened = await Promise.all(
+      Array.from({ length: 40 }, () => hasty.get("/api/v1/realtime", { upgrade: "websocket" })),
+    )
+    expect(opened.filter(({ status }) => status === 101)).toHaveLength(20)
     const lines = await Promise.all(Array.from({ length: 20 }, () => liveLine(ada)))
     await problemIn(await ada.get("/api/v1/realtime", { upgrade: "websocket" }), 429)
+    const many = await Promise.all(
+      Array.from({ length: 10 }, () => ada.get("/api/v1/realtime", { upgrade: "websocket" })),
+    )
+    expect(many.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 429))
     lines[0]?.socket.close()
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect((await liveLine(ada)).closed).toBeNull()
