@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from "vitest"
 import { NotificationPage, type NotificationView, UnreadCount } from "../../src/contracts/notifications.ts"
 import type { LogEntry } from "../../src/db/commit.ts"
 import { mailTime } from "../../src/domain/mail-time.ts"
-import { concernOf, recipientsOf } from "../../src/domain/news.ts"
+import { concernOf, kindFor } from "../../src/domain/news.ts"
 import type { News } from "../../src/domain/notifications.ts"
 import { keptAtMost } from "../../src/hub/inbox.ts"
 import { newId } from "../../src/lib/ids.ts"
@@ -131,11 +131,11 @@ describe("what somebody is told", () => {
     } as unknown as LogEntry
     const concern = concernOf(entry)
     if (!concern) throw new Error("It concerns somebody")
-    expect([...recipientsOf(concern, ["usr_b", "usr_c", "usr_a"], ["usr_c", "usr_d"])]).toEqual([
-      ["usr_b", "mentioned"],
-      ["usr_c", "commented"],
-      ["usr_d", "commented"],
-    ])
+    const [ofTask, ofProject] = [new Set(["usr_b", "usr_c", "usr_a"]), new Set(["usr_c", "usr_d"])]
+    const kinds = ["usr_a", "usr_b", "usr_c", "usr_d", "usr_e"].map((userId) =>
+      kindFor(userId, concern, { task: ofTask.has(userId), project: ofProject.has(userId) }),
+    )
+    expect(kinds).toEqual([null, "mentioned", "commented", "commented", null])
   })
 })
 

@@ -102,11 +102,14 @@ export const watched = () =>
 
 /** Whom a comment is news to. */
 export const told = () =>
-  asking((db) =>
-    newsIn(db, ada.workspaceId, [
-      entry({ type: "comment.created", subjectId: "com", data: { before: null, after: { taskId: task, body: "x" } } }),
-    ]),
-  )
+  asking(async (db) => {
+    const after = { taskId: task, body: "x" }
+    const { userIds, lookUp } = await newsIn(db, ada.workspaceId, [
+      entry({ type: "comment.created", subjectId: "com", data: { before: null, after } }),
+    ])
+    const newsFor = await lookUp(userIds)
+    return userIds.flatMap((userId) => newsFor(userId).map((news) => ({ userId, news })))
+  })
 
 /** What a person's hub looks up when a task is due and a reminder's time has come. */
 export const lookedUp = () =>
