@@ -1,3 +1,4 @@
+import { and, asc, eq, isNull } from "drizzle-orm"
 import type { NotificationKind } from "../contracts/me.ts"
 import type { NotificationQueryInput, NotificationView } from "../contracts/notifications.ts"
 import { idPattern } from "../lib/ids.ts"
@@ -35,6 +36,9 @@ export type News = {
 /** A notification as it is kept; times in epoch milliseconds. */
 export type Kept = Omit<News, "inbox" | "mailAt"> & { id: string; readAt: number | null }
 
+/** That somebody is no member any more: the entry of the log that says so, and its time. */
+export type Departure = { seq: number; at: number }
+
 export type Listed = { workspaceId: string; unread: boolean; before: string | null; limit: number }
 
 /** The inboxes of all people, each kept with its person and not in the database. */
@@ -46,6 +50,8 @@ export type Inboxes = {
   /** Whether there is such a notification. */
   mark(userId: string, workspaceId: string, id: string, readAt: number | null): Promise<boolean>
   markUpTo(userId: string, workspaceId: string, id: string | null, readAt: number): Promise<void>
+  /** Takes away everything of a workspace that is gone for good. */
+  forget(userId: string, workspaceId: string): Promise<void>
   /** Told when somebody's time zone has changed. */
   changeZone(userId: string): Promise<void>
 }
@@ -65,7 +71,10 @@ export async function listNotifications(
   return { data: page.rows.map(notificationView), next: page.next }
 }
 
-/** How much is unread, of a person everywhere, and through a key in its workspace. */
+/**
+ * How much is unread, of a person everywhere, and through a key in its workspace. Not where they are no member any more,
+ * nor in what is deleted: nobody could read it there.
+ */
 export async function countUnread(
   ctx: Ctx,
   inboxes: Inboxes,
@@ -75,7 +84,26 @@ export async function countUnread(
   const counts = await inboxes.unread(actor.userId)
   const unread = counts[workspaceId] ?? 0
   const own = unread > 0 ? { [workspaceId]: unread } : {}
-  return { unread, workspaces: actor.apiKey ? own : counts }
+  const others = Object.keys(counts).filter((id) => id !== workspaceId)
+  if (actor.apiKey || others.length === 0) return { unread, workspaces: own }
+  const open = await findOpen(ctx, others)
+  return { unread, workspaces: { ...own, ...Object.fromEntries(open.map((id) => [id, counts[id] ?? 0])) } }
+}
+
+/** In which of these workspaces the actor can read. */
+async function findOpen({ db, actor }: Ctx, ids: string[]): Promise<string[]> {
+  const { memberships, workspaces } = db.tables
+  const [rows] = await db.read(
+    db.sql
+      .select({ id: workspaces.id })
+      .from(memberships)
+      .innerJoin(workspaces, eq(workspaces.id, memberships.workspaceId))
+      .where(
+        and(eq(memberships.userId, actor.userId), db.oneOf(memberships.workspaceId, ids), isNull(workspaces.deletedAt)),
+      )
+      .orderBy(asc(workspaces.id)),
+  )
+  return rows.map(({ id }) => id)
 }
 
 /** Marks a notification as read, or as unread again. */

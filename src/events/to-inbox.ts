@@ -1,5 +1,6 @@
 import type { LogEntry } from "../db/commit.ts"
 import { newsIn } from "../domain/news.ts"
+import type { Departure } from "../domain/notifications.ts"
 import { watchedIn } from "../domain/watching.ts"
 import type { Bindings } from "../env.ts"
 import { DeadlineExceeded, within } from "../lib/deadline.ts"
@@ -60,9 +61,17 @@ class Progress {
   }
 }
 
+/** Who has left the workspace, by choice or not, and when the last time. */
+const departuresIn = (entries: readonly LogEntry[]): Map<string, Departure> =>
+  new Map(
+    entries.flatMap(({ type, subjectId, seq, at }) =>
+      type === "member.removed" ? [[subjectId, { seq, at }] as const] : [],
+    ),
+  )
+
 /**
  * Tells people what concerns them, and gives their hubs to watch what time will tell. The hubs know what they have, so
- * that nobody is told twice.
+ * that nobody is told twice; and of a workspace that somebody has left they forget what they were told.
  */
 export function inboxReader(
   { USER_HUB }: Pick<Bindings, "USER_HUB">,
@@ -74,16 +83,20 @@ export function inboxReader(
   async function tell({ db, workspaceId }: ReaderCtx, entries: readonly LogEntry[], room: number): Promise<number> {
     const last = entries.at(-1)?.seq ?? 0
     const [news, watched] = await Promise.all([newsIn(db, workspaceId, entries), watchedIn(db, workspaceId, entries)])
-    const concerned = new Set([...news.userIds, ...watched.keys()])
+    const departures = departuresIn(entries)
+    const concerned = new Set([...departures.keys(), ...news.userIds, ...watched.keys()])
     const left = [...concerned].filter((userId) => !progress.isTold(userId, last))
     const people = left.slice(0, room)
     const newsFor = people.length > 0 ? await news.lookUp(people) : () => []
     let count = 0
     const [error] = await forEachAtOnce(people, atOnce, async (userId) => {
-      const [theirs, watches] = [newsFor(userId), watched.get(userId) ?? []]
-      if (theirs.length + watches.length > 0) {
-        await within(deadline, USER_HUB.getByName(userId).notify(theirs, watches))
-      }
+      const hub = USER_HUB.getByName(userId)
+      const departure = departures.get(userId)
+      if (departure) await within(deadline, hub.leaveWorkspace(workspaceId, departure))
+      // Of somebody who has come back, what was before is no news any more.
+      const theirs = newsFor(userId).filter(({ seq }) => seq > (departure?.seq ?? 0))
+      const watches = watched.get(userId) ?? []
+      if (theirs.length + watches.length > 0) await within(deadline, hub.notify(theirs, watches))
       progress.tell(userId, last)
       count += 1
     })

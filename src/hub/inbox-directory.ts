@@ -15,6 +15,7 @@ export function inboxDirectory(hubs: DurableObjectNamespace<UserHub>): Inboxes {
       within(deadline, hubOf(userId).markNotification(workspaceId, id, readAt)),
     markUpTo: (userId, workspaceId, id, readAt) =>
       within(deadline, hubOf(userId).markNotificationsUpTo(workspaceId, id, readAt)),
+    forget: (userId, workspaceId) => within(deadline, hubOf(userId).forgetWorkspace(workspaceId)),
     changeZone: (userId) => within(deadline, hubOf(userId).changeZone()),
   }
 }

@@ -5,13 +5,16 @@ import type { Bindings } from "../../src/env.ts"
 import { inboxReader, MoreToTell } from "../../src/events/to-inbox.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { type Caller, newCaller, newProject, newTask } from "../support/caller.ts"
-import { withDb } from "../support/database.ts"
+import { execute, withDb } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 
 /** The hubs of people, which keep what they are told; some are out of order. */
 function fakeHubs(broken: ReadonlySet<string> = new Set()) {
   const told: { userId: string; titles: string[] }[] = []
   const getByName = (userId: string) => ({
+    async leaveWorkspace(_workspaceId: string, { seq }: { seq: number }) {
+      told.push({ userId, titles: [`left ${seq}`] })
+    },
     async notify(news: News[]) {
       if (broken.has(userId)) throw new Error("out of order")
       told.push({ userId, titles: news.map(({ title }) => title) })
@@ -67,6 +70,23 @@ describe("the reader that tells people", () => {
       const theirs = told.filter((one) => one.userId === userId).flatMap(({ titles }) => titles)
       expect(theirs).toEqual(["A", "B", "C", later.title])
     }
+  })
+
+  it("lets those who leave forget what they were told, and tells those who are back of what came after", async () => {
+    const ada = await newCaller()
+    const bob = await joined(ada)
+    const start = (await entriesOf(ada)).at(-1)?.seq ?? 0
+    await newTask(ada, { assigneeIds: [bob.userId], title: "Before" })
+    await ada.delete(`/api/v1/members/${bob.userId}`)
+    await execute("update members set removed_at = null where user_id = ?", bob.userId)
+    await newTask(ada, { assigneeIds: [bob.userId], title: "After" })
+    const { told, USER_HUB } = fakeHubs()
+    const entries = await entriesOf(ada, start)
+    await withDb((db) =>
+      inboxReader({ USER_HUB }).read({ db, workspaceId: ada.workspaceId, now: Date.now, newId }, entries),
+    )
+    const { seq } = entries.find(({ type }) => type === "member.removed") ?? {}
+    expect(told.map(({ titles }) => titles)).toEqual([[`left ${seq}`], ["After"]])
   })
 
   it("holds against an entry what fails for somebody only once everybody else was told", async () => {

@@ -20,7 +20,7 @@ import {
   pointersIn,
   problemIn,
 } from "../support/caller.ts"
-import { execute } from "../support/database.ts"
+import { execute, rowsOf } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 
 const inboxOf = async (person: Caller, query = ""): Promise<NotificationView[]> => {
@@ -187,6 +187,47 @@ describe("an inbox", () => {
     expect((await unreadOf(bob)).unread).toBe(2)
     await bob.put("/api/v1/notifications/reading")
     expect(await unreadOf(bob)).toEqual({ unread: 0, workspaces: {} })
+  })
+
+  it("forgets a workspace that somebody has left, and not what they are told once they are back", async () => {
+    const { ada, bob, project } = await team()
+    await newTask(ada, { projectId: project.id, assigneeIds: [bob.userId] })
+    await toldTo(bob, 1)
+    await ada.delete(`/api/v1/members/${bob.userId}`)
+    const hub = hubOf(bob)
+    await vi.waitFor(async () => expect(await hub.unreadNotifications()).toEqual({}), { timeout: 10_000, interval: 50 })
+
+    // That they left may be told again, after they came back; what time tells has no number in the log.
+    const due = { kind: "due" } as const
+    await hub.notify([1, 5, 9].map((seq) => newsOf(ada.workspaceId, seq)))
+    await hub.notify([20, 70].map((at) => newsOf(ada.workspaceId, 1_000 + at, { ...due, at, seq: 1_000 })))
+    for (let times = 0; times < 2; times += 1) await hub.leaveWorkspace(ada.workspaceId, { seq: 5, at: 50 })
+    const query = { workspaceId: ada.workspaceId, unread: false, before: null, limit: 10 }
+    expect((await hub.listNotifications(query)).map(({ kind, seq, at }) => [kind, seq, at])).toEqual([
+      ["due", 1_000, 70],
+      ["assigned", 9, 9],
+      ["assigned", 5, 5],
+    ])
+  })
+
+  it("counts nothing where nobody could read it: in what was left, and in what is deleted", async () => {
+    const { ada, bob } = await team()
+    const [own] = await rowsOf<{ workspace_id: string }>(
+      "select workspace_id from memberships where user_id = ? and workspace_id <> ?",
+      bob.userId,
+      ada.workspaceId,
+    )
+    const mine = String(own?.workspace_id)
+    await hubOf(bob).notify([newsOf(mine, 1), newsOf(newId("workspace"), 2)])
+    const answer = await bob.get("/api/v1/notifications/unread")
+    expect([await answer.json(), costOf(answer).trips]).toEqual([{ unread: 0, workspaces: { [mine]: 1 } }, 1])
+    await execute("update workspaces set deleted_at = 1 where id = ?", mine)
+    expect(await unreadOf(bob)).toEqual({ unread: 0, workspaces: {} })
+
+    await hubOf(bob).forgetWorkspace(mine)
+    await hubOf(bob).notify([newsOf(ada.workspaceId, 3)])
+    const here = await bob.get("/api/v1/notifications/unread")
+    expect((await here.json()) as object).toEqual({ unread: 1, workspaces: { [ada.workspaceId]: 1 } })
   })
 
   it("comes page by page", async () => {

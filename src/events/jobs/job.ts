@@ -9,6 +9,12 @@ export type JobHubs = {
   forget(workspaceId: string): Promise<void>
 }
 
+/** The inboxes of people, as far as jobs know them. */
+export type JobInboxes = {
+  /** Takes away everything that a person's hub keeps of a workspace. */
+  forget(userId: string, workspaceId: string): Promise<void>
+}
+
 /** What a job has for one run; its database is the primary. */
 export type JobCtx = {
   db: Db
@@ -16,6 +22,7 @@ export type JobCtx = {
   now: () => number
   newId: (kind: IdKind) => string
   hubs: JobHubs
+  inboxes: JobInboxes
 }
 
 export type Outcome = {

@@ -7,7 +7,7 @@ import { describeError, logJob } from "../../observability/log.ts"
 import { deletedWorkspaces } from "./deleted-workspaces.ts"
 import { expiredInvitations } from "./expired-invitations.ts"
 import { expiredReceipts } from "./expired-receipts.ts"
-import type { Job, JobCtx, JobHubs, JobName } from "./job.ts"
+import type { Job, JobCtx, JobHubs, JobInboxes, JobName } from "./job.ts"
 import { unreadLogs } from "./unread-logs.ts"
 
 /** What runs in the background, the most urgent first. */
@@ -17,15 +17,21 @@ export const jobs: readonly Job[] = [unreadLogs, expiredReceipts, expiredInvitat
 export type JobRun = Omit<Row<"jobs">, "cursor">
 
 /** What an instance has for its jobs. */
-export type JobHost = { database: Database; hubs: JobHubs; now: () => number; settings: { READ_ONLY: boolean } }
+export type JobHost = {
+  database: Database
+  hubs: JobHubs
+  inboxes: JobInboxes
+  now: () => number
+  settings: { READ_ONLY: boolean }
+}
 
 /** One run of each, as the clock asks for it. */
-export async function runJobs({ database, hubs, now, settings }: JobHost, all = jobs): Promise<void> {
+export async function runJobs({ database, hubs, inboxes, now, settings }: JobHost, all = jobs): Promise<void> {
   if (settings.READ_ONLY) return
   for (const job of all) {
     const db = openDb(database.connect())
     try {
-      await runJob({ db, hubs, now, newId }, job)
+      await runJob({ db, hubs, inboxes, now, newId }, job)
     } catch (error) {
       // Not even its record could be written; the others may have more luck.
       logJob({ job: job.name, ...describeError(error) })
