@@ -1,8 +1,9 @@
-import { and, asc, eq, isNull } from "drizzle-orm"
+import { and, asc, eq, isNull, sql } from "drizzle-orm"
 import type { NotificationKind } from "../contracts/me.ts"
 import type { NotificationQueryInput, NotificationView } from "../contracts/notifications.ts"
 import { idPattern } from "../lib/ids.ts"
 import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
+import { andVisible } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { cutRows, parseCursor, placeOfId } from "./lists.ts"
@@ -36,6 +37,10 @@ export type News = {
 /** A notification as it is kept; times in epoch milliseconds. */
 export type Kept = Omit<News, "inbox" | "mailAt"> & { id: string; readAt: number | null }
 
+/** How the text begins of what somebody wanted to be reminded of; else it is when the task is due. */
+export const reminder = "Reminder"
+export const isReminder = ({ kind, text }: Kept): boolean => kind === "due" && text.startsWith(reminder)
+
 /** That somebody is no member any more: the entry of the log that says so, and its time. */
 export type Departure = { seq: number; at: number }
 
@@ -56,7 +61,7 @@ export type Inboxes = {
   changeZone(userId: string): Promise<void>
 }
 
-/** What the actor has been told in the active workspace, newest first. */
+/** What the actor has been told in the active workspace, newest first; of what they see no more, without what it says. */
 export async function listNotifications(
   ctx: Ctx,
   inboxes: Inboxes,
@@ -68,7 +73,34 @@ export async function listNotifications(
   const place = parseCursor(list, "string", cursor)
   const rows = await inboxes.list(actor.userId, { workspaceId, unread, before: place?.id ?? null, limit: limit + 1 })
   const page = cutRows(rows, limit, list, ({ id }) => placeOfId(id))
-  return { data: page.rows.map(notificationView), next: page.next }
+  const seen = await findSeen(ctx, [...new Set(page.rows.map(({ taskId }) => taskId))])
+  const data = page.rows.map((row) => notificationView(seen.has(row.taskId) ? row : { ...row, title: "", text: "" }))
+  return { data, next: page.next }
+}
+
+/** Which of these tasks the actor sees, where they are now: one trip, and none for no tasks. */
+export async function findSeen(
+  viewer: Pick<Ctx, "db" | "workspaceId" | "actor">,
+  taskIds: readonly string[],
+): Promise<Set<string>> {
+  if (taskIds.length === 0) return new Set()
+  const { db, workspaceId } = viewer
+  const { projects, tasks } = db.tables
+  const project = sql`select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null ${andVisible(viewer)}`
+  const [rows] = await db.read(
+    db.sql
+      .select({ id: tasks.id })
+      .from(tasks)
+      .where(
+        and(
+          eq(tasks.workspaceId, workspaceId),
+          db.oneOf(tasks.id, taskIds),
+          isNull(tasks.deletedAt),
+          sql`(${project}) is not null`,
+        ),
+      ),
+  )
+  return new Set(rows.map(({ id }) => id))
 }
 
 /**
