@@ -50,10 +50,12 @@ export function dropProject({ projects, tasks }: Copy, id: string): void {
   for (const task of tasks.values()) if (task.projectId === id) tasks.delete(task.id)
 }
 
-/** Applies an entry of the log, as `GET /events` or the socket tells it. Null: the copy is what it says. */
+/**
+ * Applies an entry of the log, as `GET /events` or the socket tells it. Null: the copy is what it says. The number is
+ * the caller's to set, once what is missing has been read: until then the entry is not done, and is applied again.
+ */
 export function applyEvent(copy: Copy, event: EventView): Missing | null {
-  const { resync, seq } = event
-  copy.seq = seq
+  const { resync } = event
   if (resync?.reason === "gained" && resync.projectId !== null) return { kind: "project", id: resync.projectId }
   if (resync?.reason === "role") return { kind: "all" }
   const [kind = ""] = event.type.split(".")

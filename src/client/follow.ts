@@ -28,7 +28,10 @@ export async function readSnapshot(client: Client, project?: string): Promise<Co
   }
 }
 
-/** Brings a copy up to date with what has happened since, over HTTP. */
+/**
+ * Brings a copy up to date with what has happened since, over HTTP. When it throws, the copy stands at the last entry
+ * of which everything was read; calling it again goes on from there.
+ */
 export async function catchUp(client: Client, copy: Copy): Promise<void> {
   for (;;) {
     const page: Page = await client.request("GET", `/events?after=${copy.seq}&limit=200`, now)
@@ -39,11 +42,12 @@ export async function catchUp(client: Client, copy: Copy): Promise<void> {
   }
 }
 
-/** Applies an entry, and reads what it leaves to be read. What the copy is ahead of is passed over. */
+/** Applies an entry, and reads what it leaves to be read before it counts. What the copy is ahead of is passed over. */
 async function take(client: Client, copy: Copy, event: EventView): Promise<void> {
   if (event.seq <= copy.seq) return
   const missing = applyEvent(copy, event)
   if (missing) await fill(client, copy, missing)
+  copy.seq = Math.max(copy.seq, event.seq)
 }
 
 async function fill(client: Client, copy: Copy, missing: Missing): Promise<void> {
@@ -96,12 +100,12 @@ async function orNull<Found>(reading: Promise<Found>): Promise<Found | null> {
   }
 }
 
-/** A message of the socket as an entry of the log; what the copy must read again comes as a message of its own. */
+/** A message of the socket as an entry of the log. */
 export function eventOf({ subject, actor, ...message }: EventMessageView): EventView {
-  const { seq, type, source, projectId, previousProjectId, data, at } = message
+  const { seq, type, source, projectId, previousProjectId, data, resync, at } = message
   const who = { actorId: actor.id, actorRole: actor.role, source }
   const what = { subjectId: subject.id, subjectKey: subject.key, revision: subject.revision }
-  return { seq, type, ...what, ...who, projectId, previousProjectId, data, at }
+  return { seq, type, ...what, ...who, projectId, previousProjectId, data, ...(resync && { resync }), at }
 }
 
 type FollowOptions = Omit<Parameters<typeof openRealtime>[1], "since" | "onEvent" | "onResync"> & {
@@ -119,11 +123,8 @@ export function followCopy(client: Client, copy: Copy, { onChange, ...options }:
       await take(client, copy, eventOf(message))
       onChange?.()
     },
-    async onResync({ data: { reason }, subject: { id } }) {
-      if (reason === "behind") await catchUp(client, copy)
-      else if (reason === "role") await fill(client, copy, { kind: "all" })
-      else if (reason === "gained" && id !== null) await fill(client, copy, { kind: "project", id })
-      else if (id !== null) dropProject(copy, id)
+    async onResync() {
+      await catchUp(client, copy)
       onChange?.()
     },
   })

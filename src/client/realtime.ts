@@ -18,9 +18,12 @@ export type State = "connecting" | "live" | "waiting" | "refused" | "closed"
 type Options = {
   /** The last number of the log that is known, asked at every connection; undefined: from now on. */
   since: () => number | undefined
-  /** In order, each number once. The next message waits until it has resolved. */
+  /**
+   * In order, each number once. The next message waits until it has resolved; if it fails, this one is told again,
+   * after a pause and over another socket.
+   */
   onEvent: (event: EventMessageView) => void | Promise<void>
-  /** What has to be read again. The next message waits until it has resolved. */
+  /** Too much was missed: the log has to be read. Waited for, and asked again if it fails, as with `onEvent`. */
   onResync?: (message: ResyncMessage) => void | Promise<void>
   onPresence?: (presence: Presence) => void
   onState?: (state: State) => void
@@ -89,6 +92,7 @@ export function openRealtime(client: Client, options: Options): Realtime {
     let received = 0
     let acknowledged = 0
     let queue = Promise.resolve()
+    let hasFailed = false
     let watch: Timer | undefined
 
     const send = (text: string) => {
@@ -103,11 +107,7 @@ export function openRealtime(client: Client, options: Options): Realtime {
       clearTimeout(watch)
       watch = setTimeout(() => {
         send("ping")
-        watch = setTimeout(() => {
-          opened.close(4000, "no sign of life")
-          // Over a dead line its close event would come late, or never.
-          leave({})
-        }, pongWithin)
+        watch = setTimeout(() => breakOff("no sign of life"), pongWithin)
       }, quietFor)
     }
     const leave = ({ code = 0 }: { code?: number }) => {
@@ -118,7 +118,24 @@ export function openRealtime(client: Client, options: Options): Realtime {
       // What has arrived is handed over before the next connection asks for what comes after it.
       void queue.then(comeBack)
     }
+    const breakOff = (why: string) => {
+      opened.close(4000, why)
+      // Over a dead line its close event would come late, or never.
+      leave({})
+    }
+    const take = async (text: string) => {
+      // What follows on a message that failed would pass it over.
+      if (hasFailed) return
+      try {
+        await handle(JSON.parse(text) as ServerMessageView)
+      } catch {
+        hasFailed = true
+        breakOff("failed")
+      }
+    }
     opened.addEventListener("message", ({ data }: { data: string }) => {
+      // After it was left, another one tells the same.
+      if (socket !== opened) return
       expectSign()
       if (data === "pong") return
       received += data.length
@@ -126,7 +143,7 @@ export function openRealtime(client: Client, options: Options): Realtime {
         acknowledged = received
         send(JSON.stringify({ type: "ack", received }))
       }
-      queue = queue.then(() => handle(JSON.parse(data) as ServerMessageView)).catch(() => opened.close(4000, "failed"))
+      queue = queue.then(() => take(data))
     })
     opened.addEventListener("close", leave)
     opened.addEventListener("error", () => leave({}))

@@ -11,12 +11,13 @@ export const Notification = z
       .meta({ description: "The entry of the log that it is about; of `due` the time, in epoch milliseconds" }),
     task: z
       .object({ id: id("task"), key: z.string(), title: z.string() })
-      .meta({ description: "As it was called then" }),
+      .meta({ description: "As it was called then; without a title once you see it no more" }),
     projectId: id("project"),
     actor: z.object({ id: id("user"), name: z.string().nullable() }).nullable(),
-    text: z
-      .string()
-      .meta({ description: "How the comment begins; of `due`, when the task is due, or that it is a reminder" }),
+    text: z.string().meta({
+      description:
+        "How the comment begins; of `due`, when the task is due, or that it is a reminder. Empty once you do not see the task any more",
+    }),
     at: Time,
     readAt: Time.nullable(),
   })

@@ -38,6 +38,8 @@ export const EventMessage = z
     projectId: Event.shape.projectId,
     previousProjectId: Event.shape.previousProjectId,
     data: Event.shape.data,
+    // In the same message: were it one of its own, a break between the two would lose it.
+    resync: Event.shape.resync,
     at,
   })
   .meta({ id: "EventMessage" })
@@ -45,19 +47,19 @@ export const EventMessage = z
 /** All that was missed has been told: from here on it is live. */
 export const ReadyMessage = z.object({ type: z.literal("ready"), seq, at }).meta({ id: "ReadyMessage" })
 
-/** Read again what it names: a project, or everything that the reason is about. */
+/** The log has to be read: what happened is not told here. */
 export const ResyncMessage = z
   .object({
     type: z.literal("resync"),
     seq,
-    subject: z.object({ id: z.string().nullable(), kind: z.enum(["project", "workspace"]) }),
-    data: z.object({ reason: z.enum(["gained", "lost", "role", "behind"]) }),
+    subject: z.object({ id: z.null(), kind: z.literal("workspace") }),
+    data: z.object({ reason: z.literal("behind") }),
     at,
   })
   .meta({
     id: "ResyncMessage",
     description:
-      "gained, lost: you see a project, or see it no more. role: what you see may be all different. behind: too much was missed to be told here; read GET /events from the last number that you know",
+      "Too much was missed to be told here: read GET /events from the last number that you know. What an event leaves to be read again stands in its own `resync`",
   })
 
 /** Who looks at a task. Not in the log, and told to those who look at it too. */
@@ -116,7 +118,7 @@ const kinds: Record<string, string> = {
 /** An event in the form of the socket. */
 export function eventMessage(event: EventView): EventMessageView {
   const { seq: number, type, subjectId, subjectKey, revision, actorId, actorRole, source, ...rest } = event
-  const { projectId, previousProjectId, data, at: time } = rest
+  const { projectId, previousProjectId, data, resync, at: time } = rest
   const [prefix = ""] = subjectId.split("_")
   const kind = kinds[prefix] ?? "unknown"
   return {
@@ -128,14 +130,7 @@ export function eventMessage(event: EventView): EventMessageView {
     projectId,
     previousProjectId,
     data,
+    ...(resync && { resync }),
     at: time,
   }
-}
-
-/** What an event asks of whoever keeps a copy, in the form of the socket; null when that is nothing. */
-export function resyncMessage({ seq: number, at: time, resync }: EventView): z.output<typeof ResyncMessage> | null {
-  if (!resync) return null
-  const { reason, projectId } = resync
-  const kind = projectId === null ? "workspace" : "project"
-  return { type: "resync", seq: number, subject: { id: projectId, kind }, data: { reason }, at: time }
 }

@@ -1,78 +1,21 @@
 import { and, eq, isNull } from "drizzle-orm"
-import type { NotificationKind } from "../contracts/me.ts"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
+import { type Concern, concernOf, kindFor } from "./concerns.ts"
 import { mailTime } from "./mail-time.ts"
 import type { News } from "./notifications.ts"
 import { type Settings, settingsIn } from "./settings.ts"
 import { findSight, seesProject } from "./sight.ts"
 
-// Whom an entry of the log concerns, and what they have chosen to be told.
-
-/** Whom an entry concerns: some by name, and those who follow. The first kind that fits somebody is theirs. */
-export type Concern = {
-  entry: LogEntry
-  taskId: string
-  named: { kind: NotificationKind; userIds: string[] }[]
-  /** What those are told who follow or do the task, and those who follow its project. */
-  toFollowers: NotificationKind | null
-  toProjectFollowers: NotificationKind | null
-  text: string
-}
-
-const textLength = 200
-
-const idsIn = (part: Record<string, unknown> | null, field: string): string[] => {
-  const ids = part?.[field]
-  return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : []
-}
-
-/** Who is there after an entry and was not before. */
-const added = ({ data }: LogEntry, field: string): string[] => {
-  const before = idsIn(data.before, field)
-  return idsIn(data.after, field).filter((id) => !before.includes(id))
-}
-
-/** Null for an entry that concerns nobody: most do, and then nothing is asked. */
-export function concernOf(entry: LogEntry): Concern | null {
-  const { type, subjectId, data } = entry
-  const nobody: Concern = { entry, taskId: subjectId, named: [], toFollowers: null, toProjectFollowers: null, text: "" }
-  const assigned = { kind: "assigned" as const, userIds: added(entry, "assigneeIds") }
-  switch (type) {
-    case "task.created":
-      return { ...nobody, named: [assigned], toProjectFollowers: "created" }
-    case "task.closed":
-      return { ...nobody, named: [assigned], toFollowers: "closed" }
-    case "task.updated":
-    case "task.reopened":
-      return assigned.userIds.length > 0 ? { ...nobody, named: [assigned] } : null
-    case "comment.created":
-    case "comment.updated": {
-      const { taskId, body } = { taskId: data.after?.["taskId"] ?? "", body: data.after?.["body"] ?? "" }
-      const mentioned = { kind: "mentioned" as const, userIds: added(entry, "mentionIds") }
-      const isNew = type === "comment.created"
-      if (!isNew && mentioned.userIds.length === 0) return null
-      return {
-        ...nobody,
-        taskId: String(taskId),
-        named: [mentioned],
-        toFollowers: isNew ? "commented" : null,
-        toProjectFollowers: isNew ? "commented" : null,
-        text: String(body).slice(0, textLength),
-      }
-    }
-    default:
-      return null
-  }
-}
+// To whom entries of the log are news, by what people see and have chosen to be told.
 
 /** What is known of the things and people that entries concern. */
 type Facts = {
   tasks: Map<string, { id: string; key: string; title: string; projectId: string }>
   /** Of comments whose entry does not say so, the task. */
   taskOfComment: Map<string, string>
-  doers: Map<string, string[]>
-  projectFollowers: Map<string, string[]>
+  doers: Map<string, ReadonlySet<string>>
+  projectFollowers: Map<string, ReadonlySet<string>>
 }
 
 async function findFacts(
@@ -112,7 +55,7 @@ async function findFacts(
       .from(projectFollowers)
       .where(and(eq(projectFollowers.workspaceId, workspaceId), oneOf(projectFollowers.projectId, projectIds))),
   )
-  const users = (rows: { userId: string }[] | undefined) => (rows ?? []).map(({ userId }) => userId)
+  const users = (rows: { userId: string }[]) => new Set(rows.map(({ userId }) => userId))
   const byTask = Map.groupBy([...assignees, ...followers], ({ taskId }) => taskId)
   const byProject = Map.groupBy(ofProjects, ({ projectId }) => projectId)
   return {
@@ -126,50 +69,82 @@ async function findFacts(
 const taskIdOf = ({ taskId, entry }: Concern, taskOfComment: ReadonlyMap<string, string>): string =>
   taskId || (taskOfComment.get(entry.subjectId) ?? "")
 
-/** Who is told of an entry, and as what: never the one who did it. */
-export function recipientsOf(
-  { entry, named, toFollowers, toProjectFollowers }: Concern,
-  followers: readonly string[],
-  projectFollowers: readonly string[],
-): Map<string, NotificationKind> {
-  const told = new Map<string, NotificationKind>()
-  const tell = (kind: NotificationKind | null, userIds: readonly string[]) => {
-    if (kind) for (const userId of userIds) if (userId !== entry.actorId && !told.has(userId)) told.set(userId, kind)
-  }
-  for (const { kind, userIds } of named) tell(kind, userIds)
-  tell(toFollowers, followers)
-  tell(toProjectFollowers, projectFollowers)
-  return told
+/** What entries are news of, which is put into words for one person at a time: all of it could be too much to hold. */
+export type Tidings = {
+  /** Whom it concerns. Whether they are told depends on what they see and have chosen. */
+  userIds: string[]
+  /** Looks these people up; then tells of each what is news to them. */
+  lookUp(userIds: readonly string[]): Promise<(userId: string) => News[]>
 }
 
-export type NewsFor = { userId: string; news: News }
+const nothing: Tidings = { userIds: [], lookUp: async () => () => [] }
 
-/** What entries are news to whom: four trips at most, none when they concern nobody. */
-export async function newsIn(db: Db, workspaceId: string, entries: readonly LogEntry[]): Promise<NewsFor[]> {
+/** What entries are news to whom: two trips at most, and two more for people; none when they concern nobody. */
+export async function newsIn(db: Db, workspaceId: string, entries: readonly LogEntry[]): Promise<Tidings> {
   const concerns = entries.flatMap((entry) => concernOf(entry) ?? [])
-  if (concerns.length === 0) return []
+  if (concerns.length === 0) return nothing
   const facts = await findFacts(db, workspaceId, concerns)
-  const told = concerns.flatMap((concern) => {
+  const matters = concerns.flatMap((concern): Matter[] => {
     const task = facts.tasks.get(taskIdOf(concern, facts.taskOfComment))
     if (!task) return []
-    const ofProject = facts.projectFollowers.get(task.projectId) ?? []
-    const recipients = recipientsOf(concern, facts.doers.get(task.id) ?? [], ofProject)
-    return [...recipients].map(([userId, kind]) => ({ userId, kind, concern, task }))
+    return [
+      {
+        concern,
+        task,
+        followers: facts.doers.get(task.id) ?? none,
+        projectFollowers: facts.projectFollowers.get(task.projectId) ?? none,
+      },
+    ]
   })
-  if (told.length === 0) return []
-  const people = await findPeople(db, workspaceId, told)
-  return told.flatMap(({ userId, kind, concern: { entry, text }, task }) => {
-    const person = people.get(userId)
-    if (!person?.sees(task.projectId) || person.muted.has(task.id) || person.muted.has(task.projectId)) return []
-    const { inbox, email } = person.settings.notifications[kind]
-    const mailAt = email && person.isVerified ? mailTime(person.settings.mail, person.timeZone, entry.at) : null
-    if (!inbox && mailAt === null) return []
-    const { id: taskId, key: taskKey, title, projectId } = task
-    const { seq, at, actorId } = entry
-    const who = { actorId, actorName: people.get(actorId)?.name ?? null }
-    const about = { kind, seq, projectId, taskId, taskKey, title, text, at }
-    return [{ userId, news: { workspaceId, ...about, ...who, inbox, mailAt } }]
-  })
+  const userIds = [...new Set(matters.flatMap(concernedBy))]
+  if (userIds.length === 0) return nothing
+  return {
+    userIds,
+    async lookUp(some) {
+      const people = await findPeople(db, workspaceId, some, matters)
+      return (userId) => matters.flatMap((matter) => newsFor(userId, workspaceId, matter, people) ?? [])
+    },
+  }
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** An entry that concerns somebody, and who follows what it is about. */
+type Matter = {
+  concern: Concern
+  task: Facts["tasks"] extends Map<string, infer Task> ? Task : never
+  followers: ReadonlySet<string>
+  projectFollowers: ReadonlySet<string>
+}
+
+function concernedBy({ concern, followers, projectFollowers }: Matter): string[] {
+  const { entry, named, toFollowers, toProjectFollowers } = concern
+  const concerned = [
+    ...named.flatMap(({ userIds }) => userIds),
+    ...(toFollowers ? followers : []),
+    ...(toProjectFollowers ? projectFollowers : []),
+  ]
+  return concerned.filter((userId) => userId !== entry.actorId)
+}
+
+function newsFor(
+  userId: string,
+  workspaceId: string,
+  { concern, task, followers, projectFollowers }: Matter,
+  people: ReadonlyMap<string, Person>,
+): News | null {
+  const person = people.get(userId)
+  const kind = kindFor(userId, concern, { task: followers.has(userId), project: projectFollowers.has(userId) })
+  if (!(kind && person?.sees(task.projectId))) return null
+  if (person.muted.has(task.id) || person.muted.has(task.projectId)) return null
+  const { entry, text } = concern
+  const { inbox, email } = person.settings.notifications[kind]
+  const mailAt = email && person.isVerified ? mailTime(person.settings.mail, person.timeZone, entry.at) : null
+  if (!inbox && mailAt === null) return null
+  const { id: taskId, key: taskKey, title, projectId } = task
+  const { seq, at, actorId } = entry
+  const who = { actorId, actorName: people.get(actorId)?.name ?? null }
+  return { workspaceId, kind, seq, projectId, taskId, taskKey, title, text, at, ...who, inbox, mailAt }
 }
 
 type Person = {
@@ -181,15 +156,18 @@ type Person = {
   sees: (projectId: string) => boolean
 }
 
-type Told = { userId: string; concern: Concern; task: { id: string; projectId: string } }
-
 /** What decides whether somebody is told, of the tenant and of the directory. */
-async function findPeople(db: Db, workspaceId: string, told: Told[]): Promise<Map<string, Person>> {
+async function findPeople(
+  db: Db,
+  workspaceId: string,
+  asked: readonly string[],
+  matters: readonly Matter[],
+): Promise<Map<string, Person>> {
   const { read, sql: q, tables, oneOf } = db
   const { members, mutes, users } = tables
-  const userIds = [...new Set(told.flatMap(({ userId, concern }) => [userId, concern.entry.actorId]))]
-  const projectIds = [...new Set(told.map(({ task }) => task.projectId))]
-  const subjectIds = [...new Set(told.flatMap(({ task }) => [task.id, task.projectId]))]
+  const userIds = [...new Set([...asked, ...matters.map(({ concern }) => concern.entry.actorId)])]
+  const projectIds = [...new Set(matters.map(({ task }) => task.projectId))]
+  const subjectIds = [...new Set(matters.flatMap(({ task }) => [task.id, task.projectId]))]
   const [sight, [silenced, accounts, names]] = await Promise.all([
     findSight(db, workspaceId, { projectIds, userIds }),
     read(

@@ -1,7 +1,9 @@
+import { and, asc, eq, isNull, sql } from "drizzle-orm"
 import type { NotificationKind } from "../contracts/me.ts"
 import type { NotificationQueryInput, NotificationView } from "../contracts/notifications.ts"
 import { idPattern } from "../lib/ids.ts"
 import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
+import { andVisible } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
 import { cutRows, parseCursor, placeOfId } from "./lists.ts"
@@ -35,6 +37,13 @@ export type News = {
 /** A notification as it is kept; times in epoch milliseconds. */
 export type Kept = Omit<News, "inbox" | "mailAt"> & { id: string; readAt: number | null }
 
+/** How the text begins of what somebody wanted to be reminded of; else it is when the task is due. */
+export const reminder = "Reminder"
+export const isReminder = ({ kind, text }: Kept): boolean => kind === "due" && text.startsWith(reminder)
+
+/** That somebody is no member any more: the entry of the log that says so, and its time. */
+export type Departure = { seq: number; at: number }
+
 export type Listed = { workspaceId: string; unread: boolean; before: string | null; limit: number }
 
 /** The inboxes of all people, each kept with its person and not in the database. */
@@ -48,11 +57,13 @@ export type Inboxes = {
   markUpTo(userId: string, workspaceId: string, id: string | null, readAt: number): Promise<void>
   /** Sends what should be mailed by now; since when, in epoch milliseconds, null: nothing was. */
   sendOwedMail(userId: string): Promise<number | null>
+  /** Takes away everything of a workspace that is gone for good. */
+  forget(userId: string, workspaceId: string): Promise<void>
   /** Told when somebody's time zone has changed. */
   changeZone(userId: string): Promise<void>
 }
 
-/** What the actor has been told in the active workspace, newest first. */
+/** What the actor has been told in the active workspace, newest first; of what they see no more, without what it says. */
 export async function listNotifications(
   ctx: Ctx,
   inboxes: Inboxes,
@@ -64,10 +75,40 @@ export async function listNotifications(
   const place = parseCursor(list, "string", cursor)
   const rows = await inboxes.list(actor.userId, { workspaceId, unread, before: place?.id ?? null, limit: limit + 1 })
   const page = cutRows(rows, limit, list, ({ id }) => placeOfId(id))
-  return { data: page.rows.map(notificationView), next: page.next }
+  const seen = await findSeen(ctx, [...new Set(page.rows.map(({ taskId }) => taskId))])
+  const data = page.rows.map((row) => notificationView(seen.has(row.taskId) ? row : { ...row, title: "", text: "" }))
+  return { data, next: page.next }
 }
 
-/** How much is unread, of a person everywhere, and through a key in its workspace. */
+/** Which of these tasks the actor sees, where they are now: one trip, and none for no tasks. */
+export async function findSeen(
+  viewer: Pick<Ctx, "db" | "workspaceId" | "actor">,
+  taskIds: readonly string[],
+): Promise<Set<string>> {
+  if (taskIds.length === 0) return new Set()
+  const { db, workspaceId } = viewer
+  const { projects, tasks } = db.tables
+  const project = sql`select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = ${tasks.projectId} and p.deleted_at is null ${andVisible(viewer)}`
+  const [rows] = await db.read(
+    db.sql
+      .select({ id: tasks.id })
+      .from(tasks)
+      .where(
+        and(
+          eq(tasks.workspaceId, workspaceId),
+          db.oneOf(tasks.id, taskIds),
+          isNull(tasks.deletedAt),
+          sql`(${project}) is not null`,
+        ),
+      ),
+  )
+  return new Set(rows.map(({ id }) => id))
+}
+
+/**
+ * How much is unread, of a person everywhere, and through a key in its workspace. Not where they are no member any more,
+ * nor in what is deleted: nobody could read it there.
+ */
 export async function countUnread(
   ctx: Ctx,
   inboxes: Inboxes,
@@ -77,7 +118,26 @@ export async function countUnread(
   const counts = await inboxes.unread(actor.userId)
   const unread = counts[workspaceId] ?? 0
   const own = unread > 0 ? { [workspaceId]: unread } : {}
-  return { unread, workspaces: actor.apiKey ? own : counts }
+  const others = Object.keys(counts).filter((id) => id !== workspaceId)
+  if (actor.apiKey || others.length === 0) return { unread, workspaces: own }
+  const open = await findOpen(ctx, others)
+  return { unread, workspaces: { ...own, ...Object.fromEntries(open.map((id) => [id, counts[id] ?? 0])) } }
+}
+
+/** In which of these workspaces the actor can read. */
+async function findOpen({ db, actor }: Ctx, ids: string[]): Promise<string[]> {
+  const { memberships, workspaces } = db.tables
+  const [rows] = await db.read(
+    db.sql
+      .select({ id: workspaces.id })
+      .from(memberships)
+      .innerJoin(workspaces, eq(workspaces.id, memberships.workspaceId))
+      .where(
+        and(eq(memberships.userId, actor.userId), db.oneOf(memberships.workspaceId, ids), isNull(workspaces.deletedAt)),
+      )
+      .orderBy(asc(workspaces.id)),
+  )
+  return rows.map(({ id }) => id)
 }
 
 /** Marks a notification as read, or as unread again. */

@@ -97,7 +97,7 @@ function sinceFor(userId: string, taskId: string, given: Given[]): number | null
 // ---- when it is time ----
 
 export type WatchedTask = Standing & { id: string; key: string; title: string; projectId: string }
-export type Watcher = { timeZone: string; settings: Settings; isVerified: boolean }
+export type Watcher = { email: string; timeZone: string; settings: Settings; isVerified: boolean }
 
 type Asked = { workspaceId: string; taskIds: string[]; reminderIds: string[] }
 
@@ -109,17 +109,22 @@ export async function lookUp(
 ): Promise<{ watcher: Watcher; tasks: Map<string, WatchedTask>[] } | null> {
   const { users } = db.tables
   const person = db.sql
-    .select({ timeZone: users.timeZone, settings: users.settings, verifiedAt: users.emailVerifiedAt })
+    .select({
+      email: users.email,
+      timeZone: users.timeZone,
+      settings: users.settings,
+      verifiedAt: users.emailVerifiedAt,
+    })
     .from(users)
     .where(eq(users.id, userId))
   const [[user], ...found] = await db.read(person, ...asked.flatMap((one) => selectWatched(db, userId, one)))
   if (!user) return null
-  const { timeZone, settings, verifiedAt } = user
+  const { email, timeZone, settings, verifiedAt } = user
   const tasks = asked.map((_, index) => {
     const [rows = [], reminders = []] = found.slice(index * 2) as unknown as [Seen[]?, Reminding[]?]
     return new Map(rows.map((row) => [row.id, standingOf(row, reminders)]))
   })
-  return { watcher: { timeZone, settings: settingsIn("", settings), isVerified: verifiedAt !== null }, tasks }
+  return { watcher: { email, timeZone, settings: settingsIn("", settings), isVerified: verifiedAt !== null }, tasks }
 }
 
 type Seen = Omit<WatchedTask, "isOpen" | "reminders" | "isAssigned" | "isMuted"> & {

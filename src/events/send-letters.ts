@@ -1,10 +1,9 @@
-import { eq } from "drizzle-orm"
-import { type Db, openDb } from "../db/db.ts"
+import { openDb } from "../db/db.ts"
 import type { Database } from "../db/engine.ts"
 import type { Mail } from "../domain/mail.ts"
 import { notificationLetter } from "../domain/notification-mail.ts"
-import type { Kept } from "../domain/notifications.ts"
-import { findSight, seesProject } from "../domain/sight.ts"
+import { isReminder, type Kept } from "../domain/notifications.ts"
+import { lookUp, type WatchedTask } from "../domain/watching.ts"
 import type { Bindings } from "../env.ts"
 import { logFailure } from "../observability/log.ts"
 import type { LetterMessage } from "./reader.ts"
@@ -43,34 +42,32 @@ async function sendLetter(userId: string, { database, mail, hubs }: Given): Prom
 }
 
 /**
- * Where to write, and what of it the person still sees: a digest gathers for a day. Null for an address that nobody has
- * confirmed: others shall not be written to.
+ * Where to write, and what of it concerns the person still: a digest gathers for a day. Null for an address that nobody
+ * has confirmed: others shall not be written to.
  */
 async function recipientOf(
   database: Database,
   userId: string,
   kept: Kept[],
 ): Promise<{ address: string; seen: Kept[] } | null> {
+  const byWorkspace = Map.groupBy(kept, ({ workspaceId }) => workspaceId)
+  const asked = [...byWorkspace].map(([workspaceId, theirs]) => ({
+    workspaceId,
+    taskIds: [...new Set(theirs.map(({ taskId }) => taskId))],
+    reminderIds: [],
+  }))
   const db = openDb(database.connect())
   try {
-    const { users } = db.tables
-    const [[user]] = await db.read(
-      db.sql.select({ email: users.email, verifiedAt: users.emailVerifiedAt }).from(users).where(eq(users.id, userId)),
-    )
-    if (!user || user.verifiedAt === null) return null
-    return { address: user.email, seen: await stillSeen(db, userId, kept) }
+    const found = await lookUp(db, userId, asked)
+    if (!found?.watcher.isVerified) return null
+    const tasksOf = new Map(asked.map(({ workspaceId }, index) => [workspaceId, found.tasks[index]]))
+    const seen = kept.filter((one) => concernsStill(one, tasksOf.get(one.workspaceId)?.get(one.taskId)))
+    return { address: found.watcher.email, seen }
   } finally {
     await db.close()
   }
 }
 
-async function stillSeen(db: Db, userId: string, kept: Kept[]): Promise<Kept[]> {
-  const seen = new Set<Kept>()
-  for (const [workspaceId, theirs] of Map.groupBy(kept, (one) => one.workspaceId)) {
-    const projectIds = [...new Set(theirs.map(({ projectId }) => projectId))]
-    const { projects, roles } = await findSight(db, workspaceId, { projectIds, userIds: [userId] })
-    const role = roles.get(userId)
-    for (const one of theirs) if (role && seesProject({ userId, role }, projects.get(one.projectId))) seen.add(one)
-  }
-  return kept.filter((one) => seen.has(one))
-}
+/** By where the task is now: it may have been moved out of sight. A reminder rings for what is silenced, too. */
+const concernsStill = (one: Kept, task: WatchedTask | undefined): boolean =>
+  task !== undefined && (!task.isMuted || isReminder(one))

@@ -16,6 +16,7 @@ export function inboxDirectory(hubs: DurableObjectNamespace<UserHub>): Inboxes {
     markUpTo: (userId, workspaceId, id, readAt) =>
       within(deadline, hubOf(userId).markNotificationsUpTo(workspaceId, id, readAt)),
     sendOwedMail: (userId) => within(deadline, hubOf(userId).sendOwedMail()),
+    forget: (userId, workspaceId) => within(deadline, hubOf(userId).forgetWorkspace(workspaceId)),
     changeZone: (userId) => within(deadline, hubOf(userId).changeZone()),
   }
 }

@@ -1,5 +1,5 @@
 import type { NotificationKind } from "../contracts/me.ts"
-import type { Kept, Listed, News } from "../domain/notifications.ts"
+import type { Departure, Kept, Listed, News } from "../domain/notifications.ts"
 import { newId } from "../lib/ids.ts"
 
 type Row = {
@@ -91,6 +91,22 @@ export class InboxTable {
       workspaceId,
       id ?? "z",
     )
+  }
+
+  /** Forgets what a workspace told somebody before they left it. What they are told once they are back stays. */
+  leave(workspaceId: string, { seq, at }: Departure): void {
+    if (!this.#isMade) return
+    // What time tells has no entry, and a time for its number.
+    this.#sql.exec(
+      "delete from notifications where workspace_id = ? and case when kind = 'due' then at <= ? else seq < ? end",
+      workspaceId,
+      at,
+      seq,
+    )
+  }
+
+  forget(workspaceId: string): void {
+    if (this.#isMade) this.#sql.exec("delete from notifications where workspace_id = ?", workspaceId)
   }
 
   // ---- mail ----

@@ -1,6 +1,6 @@
 import type { Db } from "../db/db.ts"
 import { mailTime } from "../domain/mail-time.ts"
-import type { News } from "../domain/notifications.ts"
+import { type News, reminder } from "../domain/notifications.ts"
 import { judge } from "../domain/watches.ts"
 import { lookUp, type WatchedTask, type Watcher } from "../domain/watching.ts"
 import { rfc3339 } from "../lib/time.ts"
@@ -50,7 +50,7 @@ function newsOf(watch: KeptWatch, task: WatchedTask, watcher: Watcher, planned: 
     title: task.title,
     actorId: null,
     actorName: null,
-    text: watch.reminderId === null ? (due ?? "") : due === null ? "Reminder" : `Reminder: due ${due}`,
+    text: watch.reminderId === null ? (due ?? "") : due === null ? reminder : `${reminder}: due ${due}`,
     at,
     inbox,
     mailAt,

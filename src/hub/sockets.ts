@@ -1,5 +1,5 @@
 import type { EventView } from "../contracts/events.ts"
-import { closeCodes, eventMessage, resyncMessage, type ServerMessageView } from "../contracts/realtime.ts"
+import { closeCodes, eventMessage, type ServerMessageView } from "../contracts/realtime.ts"
 import type { LogEntry } from "../db/commit.ts"
 import { seesProject, type Viewer, viewFor } from "../domain/sight.ts"
 import { rfc3339 } from "../lib/time.ts"
@@ -101,10 +101,11 @@ export class Sockets {
     shared: Map<string, string>,
   ): void {
     for (const entry of entries) {
-      const texts = textsFor(viewFor(viewer, entry, sight), shared)
+      const text = textFor(viewFor(viewer, entry, sight), shared)
+      if (text === null) continue
       for (const socket of sockets) {
         const from = this.#seats.get(socket)?.from ?? null
-        if (from !== null && entry.seq > from) for (const text of texts) this.#sendText(socket, text)
+        if (from !== null && entry.seq > from) this.#sendText(socket, text)
       }
     }
   }
@@ -120,7 +121,8 @@ export class Sockets {
       return
     }
     for (const entry of entries) {
-      for (const text of textsFor(viewFor({ userId, role }, entry, sight))) this.#sendText(socket, text)
+      const text = textFor(viewFor({ userId, role }, entry, sight))
+      if (text !== null) this.#sendText(socket, text)
     }
   }
 
@@ -287,17 +289,14 @@ function isStillSeen({ userId, looksAt }: Seat, { type, subjectId, projectId }: 
   return !isGone && Boolean(role && seesProject({ userId, role }, project))
 }
 
-/** The messages for a view. Most people see the same, whose text is made once. */
-function textsFor(view: EventView | null, shared?: Map<string, string>): string[] {
-  if (!view) return []
-  const { seq, type, previousProjectId, subjectKey, data } = view
+/** The message for a view. Most people see the same, whose text is made once. */
+function textFor(view: EventView | null, shared?: Map<string, string>): string | null {
+  if (!view) return null
+  const { seq, type, previousProjectId, subjectKey, data, resync } = view
   // What may differ from one viewer to another; the rest is the entry's.
   const other = (data.after ?? data.before)?.["otherId"]
-  const key = `${seq} ${type} ${previousProjectId} ${subjectKey} ${typeof other} ${Object.keys(data.before ?? {}).length}`
+  const key = `${seq} ${type} ${previousProjectId} ${subjectKey} ${typeof other} ${Object.keys(data.before ?? {}).length} ${resync?.reason}`
   const text = shared?.get(key) ?? JSON.stringify(eventMessage(view))
   shared?.set(key, text)
-  const asked = resyncMessage(view)
-  // Of what was lost there is nothing to tell but that.
-  if (asked && type === "project.hidden") return [JSON.stringify(asked)]
-  return asked ? [text, JSON.stringify(asked)] : [text]
+  return text
 }

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers"
-import type { Kept, Listed, News } from "../domain/notifications.ts"
+import type { Departure, Kept, Listed, News } from "../domain/notifications.ts"
 import type { NewSession, SessionInfo } from "../domain/sessions.ts"
 import type { Watched } from "../domain/watches.ts"
 import type { Bindings } from "../env.ts"
@@ -27,6 +27,7 @@ export class UserHub extends DurableObject<Bindings> {
   readonly #owner: Owner
   readonly #database: HubDatabase
   #zoneChanges = 0
+  #departures = 0
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env)
@@ -82,6 +83,22 @@ export class UserHub extends DurableObject<Bindings> {
     this.#inbox.add(news)
     this.#watches.add(watched, now)
     await this.#sendDueMail(now)
+  }
+
+  /**
+   * Told that the person has left a workspace, which may be long ago. What there is to watch stays: when it is time it is
+   * looked up whether it concerns them, and it does if they have come back.
+   */
+  leaveWorkspace(workspaceId: string, departure: Departure): void {
+    this.#departures += 1
+    this.#inbox.leave(workspaceId, departure)
+  }
+
+  /** Told that a workspace is gone for good. */
+  forgetWorkspace(workspaceId: string): void {
+    this.#departures += 1
+    this.#inbox.forget(workspaceId)
+    this.#watches.forgetWorkspace(workspaceId)
   }
 
   /** Told that the person's clocks are others now. */
@@ -157,8 +174,10 @@ export class UserHub extends DurableObject<Bindings> {
     for (;;) {
       const watches = this.#watches.ringing(Date.now(), ringingAtOnce)
       if (watches.length === 0) return
-      const zoneChanges = this.#zoneChanges
+      const { zoneChanges, departures } = { zoneChanges: this.#zoneChanges, departures: this.#departures }
       const rung = await this.#database.run((db) => ring(db, userId, watches, Date.now))
+      // What was found out may be of a workspace that they have left meanwhile.
+      if (departures !== this.#departures) continue
       this.#inbox.add(rung.flatMap(({ news }) => news ?? []))
       for (const { watch, until } of rung) {
         if (until === null) this.#watches.forget(watch)

@@ -57,6 +57,10 @@ export class WatchTable {
     this.#sql.exec("delete from watches where id = ? and brought = ?", id, brought)
   }
 
+  forgetWorkspace(workspaceId: string): void {
+    if (this.#isMade) this.#sql.exec("delete from watches where workspace_id = ?", workspaceId)
+  }
+
   /** Looks again at that time. */
   postpone(id: number, until: number): void {
     this.#sql.exec("update watches set rings_at = ? where id = ?", until, id)

@@ -39,9 +39,8 @@ operatorRoutes.post(
   async (c) => {
     const job = jobs.jobs.find(({ name }) => name === c.req.valid("param").name)
     if (!job) throw notFound("job")
-    const { db, instance } = c.var
-    const { hubs, inboxes, now } = instance
-    return c.json(runView(await jobs.runJob({ db, hubs, people: inboxes, now, newId }, job)))
+    const { hubs, inboxes, now } = c.var.instance
+    return c.json(runView(await jobs.runJob({ db: c.var.db, hubs, inboxes, now, newId }, job)))
   },
 )
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest"
 import type { Query } from "../../src/db/engine.ts"
 import { rowsOf } from "../support/database.ts"
-import { buildWatchedWorkspace, expected, listed, lookedUp, told, watched } from "../support/watched-workspace.ts"
+import { buildWatchedWorkspace, expected, listed, lookedUp, seen, told, watched } from "../support/watched-workspace.ts"
 
 beforeAll(buildWatchedWorkspace)
 
@@ -38,6 +38,13 @@ describe("among 40,000 reminders", () => {
     const { rows, rowsRead, trips, statements } = await lookedUp()
     expect(rows).toEqual(expected.standing())
     expect([trips, rowsRead <= 20]).toEqual([1, true])
+    await searchesOf(statements)
+  })
+
+  it("which of the tasks in an inbox are seen is looked up by their ids", async () => {
+    const { rows, rowsRead, trips, statements } = await seen()
+    expect(rows).toHaveLength(50)
+    expect([trips, rowsRead <= 200]).toEqual([1, true])
     await searchesOf(statements)
   })
 

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest"
 import type { Query } from "../../src/db/engine.ts"
 import { execute } from "../support/database.ts"
 import { looked, ours, planOf } from "../support/postgres-plans.ts"
-import { buildWatchedWorkspace, expected, listed, lookedUp, told, watched } from "../support/watched-workspace.ts"
+import { buildWatchedWorkspace, expected, listed, lookedUp, seen, told, watched } from "../support/watched-workspace.ts"
 
 beforeAll(async () => {
   await buildWatchedWorkspace()
@@ -42,6 +42,12 @@ describe("among 40,000 reminders", () => {
     const { rows, trips, statements } = await lookedUp()
     expect([rows, trips]).toEqual([expected.standing(), 1])
     expect((await searchesOf(statements)).looked).toBeLessThanOrEqual(20)
+  })
+
+  it("which of the tasks in an inbox are seen is looked up by their ids", async () => {
+    const { rows, trips, statements } = await seen()
+    expect([rows as unknown[], trips]).toMatchObject([{ length: 50 }, 1])
+    expect((await searchesOf(statements)).looked).toBeLessThanOrEqual(150)
   })
 
   it("a comment finds whom it is news to among 80,000 assignees and followers", async () => {

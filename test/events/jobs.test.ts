@@ -21,7 +21,7 @@ import { openApp } from "../support/app.ts"
 import { type Caller, newAddress, newCaller, newTask, pageIn, password } from "../support/caller.ts"
 import { database, execute, isPostgres, rowsOf } from "../support/database.ts"
 import { between } from "../support/faults.ts"
-import { aside, hubs, justBefore, people, run, runFrom, untold } from "../support/jobs.ts"
+import { aside, hubs, inboxes, justBefore, run, runFrom, untold } from "../support/jobs.ts"
 import { insertAll, seedTasks } from "../support/seed.ts"
 import { fillWorkspace, ofWorkspaces, rowsLeft } from "../support/whole-workspace.ts"
 
@@ -74,7 +74,7 @@ describe("a job", () => {
       expect(Number(record?.["started_at"])).toBeGreaterThanOrEqual(since)
     }
     const [broken, fine] = [await aside(unread.unreadLogs), await aside(unread.unreadLogs)]
-    await runJobs({ database, hubs, inboxes: people, now: Date.now, settings: { READ_ONLY: false } }, [
+    await runJobs({ database, hubs, inboxes, now: Date.now, settings: { READ_ONLY: false } }, [
       failing(broken),
       ending("x", fine),
     ])
@@ -84,7 +84,7 @@ describe("a job", () => {
 
   it("does not run while the instance is read-only", async () => {
     const job = await aside(unread.unreadLogs)
-    await runJobs({ database, hubs, inboxes: people, now: Date.now, settings: { READ_ONLY: true } }, [ending("x", job)])
+    await runJobs({ database, hubs, inboxes, now: Date.now, settings: { READ_ONLY: true } }, [ending("x", job)])
     expect(await recordOf(job)).toMatchObject({ cursor: null, started_at: 0 })
   })
 
@@ -441,6 +441,35 @@ describe("the job of deleted workspaces", () => {
     expect([await rowsLeft(large.workspaceId), await rowsLeft(next.workspaceId)]).toEqual([{}, {}])
   })
 
+  it("takes what people were told there out of their inboxes, and nothing else; before it forgets who they are", async () => {
+    const [gone, kept] = [await fillWorkspace(longAgo()), newId("workspace")]
+    const [member] = await rowsOf<{ user_id: string }>(
+      "select user_id from members where workspace_id = ?",
+      gone.workspaceId,
+    )
+    const hub = env.USER_HUB.getByName(String(member?.user_id))
+    const told = { kind: "assigned", seq: 1, projectId: "prj", taskId: "tsk", taskKey: "A-1", title: "Secret" } as const
+    const news = { ...told, actorId: null, actorName: null, text: "", at: 1, inbox: true, mailAt: null }
+    const watches = [{ reminderId: null, at: then, date: null, beforeMs: 0 }]
+    for (const workspaceId of [gone.workspaceId, kept]) {
+      await hub.notify([{ ...news, workspaceId }], [{ workspaceId, taskId: "tsk", since: 0, watches }])
+    }
+    const from = justBefore(gone.workspaceId)
+    const away = { forget: () => Promise.reject(new Error("unreachable")) }
+    expect((await runFrom(deletedWorkspaces, from, { now: then, inboxes: away })).error).toBeDefined()
+    expect(await rowsLeft(gone.workspaceId)).toHaveProperty("members")
+
+    await runFrom(deletedWorkspaces, from, { now: then })
+    expect(await rowsLeft(gone.workspaceId)).toEqual({})
+    const left = await runInDurableObject(hub, async (_hub, { storage }) =>
+      storage.sql
+        .exec("select workspace_id from notifications union all select workspace_id from watches")
+        .toArray()
+        .map(({ workspace_id: id }) => id),
+    )
+    expect(left).toEqual([kept, kept])
+  })
+
   it("is resumed when it is killed, at whichever statement that was", async () => {
     const survived: number[] = []
     for (let at = 0; at < 40; at += 3) {
@@ -631,20 +660,20 @@ describe("the job of digests", () => {
       ids.map((id, n) => ({ ...now, id, email: `${id}@example.com`, settings: settings[n % 3] ?? {} })),
     )
     const asked: string[] = []
-    const people = {
+    const asking = {
       sendOwedMail: async (id: string) => {
         asked.push(id)
         if (asked.length === 1) throw new Error("out of order")
         return null
       },
     }
-    const first = await runFrom(digests.digests, "usr_00aa", { people })
+    const first = await runFrom(digests.digests, "usr_00aa", { inboxes: asking })
     expect(asked.toSorted()).toEqual(ids.filter((_id, n) => n % 3 === 0).slice(0, digests.askedAtMost))
     expect(first.error).toMatchObject({ message: "out of order" })
     expect(first.trips).toBe(1)
     await execute("update users set settings = ? where id = ?", '{"mail":"daily"}', ids[1] ?? "")
     asked.length = 1
-    const second = await runFrom(digests.digests, "usr_00aa", { people })
+    const second = await runFrom(digests.digests, "usr_00aa", { inboxes: asking })
     expect(second.cursor).toBe(ids[54])
     await execute("delete from users where name = 'digest window'")
   })

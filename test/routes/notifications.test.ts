@@ -3,8 +3,8 @@ import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
 import { NotificationPage, type NotificationView, UnreadCount } from "../../src/contracts/notifications.ts"
 import type { LogEntry } from "../../src/db/commit.ts"
+import { concernOf, kindFor } from "../../src/domain/concerns.ts"
 import { mailTime } from "../../src/domain/mail-time.ts"
-import { concernOf, recipientsOf } from "../../src/domain/news.ts"
 import type { News } from "../../src/domain/notifications.ts"
 import { keptAtMost } from "../../src/hub/inbox.ts"
 import { newId } from "../../src/lib/ids.ts"
@@ -20,7 +20,7 @@ import {
   pointersIn,
   problemIn,
 } from "../support/caller.ts"
-import { execute } from "../support/database.ts"
+import { execute, rowsOf } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 
 const inboxOf = async (person: Caller, query = ""): Promise<NotificationView[]> => {
@@ -46,6 +46,12 @@ const toldTo = (person: Caller, count: number): Promise<string[]> =>
 
 const comment = (by: Caller, task: { id: string }, body: string) =>
   by.post(`/api/v1/tasks/${task.id}/comments`, { body })
+
+/** Into a project that those who did the task may not see. */
+async function moveTo(by: Caller, { id }: { id: string }, project: { id: string }) {
+  await by.patch(`/api/v1/tasks/${id}`, { assigneeIds: [] })
+  expect((await by.put(`/api/v1/tasks/${id}/project`, { projectId: project.id })).status).toBe(200)
+}
 
 const hubOf = ({ userId }: Caller) => env.USER_HUB.getByName(userId)
 
@@ -131,11 +137,11 @@ describe("what somebody is told", () => {
     } as unknown as LogEntry
     const concern = concernOf(entry)
     if (!concern) throw new Error("It concerns somebody")
-    expect([...recipientsOf(concern, ["usr_b", "usr_c", "usr_a"], ["usr_c", "usr_d"])]).toEqual([
-      ["usr_b", "mentioned"],
-      ["usr_c", "commented"],
-      ["usr_d", "commented"],
-    ])
+    const [ofTask, ofProject] = [new Set(["usr_b", "usr_c", "usr_a"]), new Set(["usr_c", "usr_d"])]
+    const kinds = ["usr_a", "usr_b", "usr_c", "usr_d", "usr_e"].map((userId) =>
+      kindFor(userId, concern, { task: ofTask.has(userId), project: ofProject.has(userId) }),
+    )
+    expect(kinds).toEqual([null, "mentioned", "commented", "commented", null])
   })
 })
 
@@ -189,6 +195,48 @@ describe("an inbox", () => {
     expect(await unreadOf(bob)).toEqual({ unread: 0, workspaces: {} })
   })
 
+  it("forgets a workspace that somebody has left, and not what they are told once they are back", async () => {
+    const { ada, bob, project } = await team()
+    await newTask(ada, { projectId: project.id, assigneeIds: [bob.userId] })
+    await toldTo(bob, 1)
+    await ada.delete(`/api/v1/members/${bob.userId}`)
+    const hub = hubOf(bob)
+    await vi.waitFor(async () => expect(await hub.unreadNotifications()).toEqual({}), { timeout: 10_000, interval: 50 })
+
+    // That they left may be told again, after they came back; what time tells has no number in the log.
+    const due = { kind: "due" } as const
+    await hub.notify([1, 5, 9].map((seq) => newsOf(ada.workspaceId, seq)))
+    await hub.notify([20, 70].map((at) => newsOf(ada.workspaceId, 1_000 + at, { ...due, at, seq: 1_000 })))
+    for (let times = 0; times < 2; times += 1) await hub.leaveWorkspace(ada.workspaceId, { seq: 5, at: 50 })
+    const query = { workspaceId: ada.workspaceId, unread: false, before: null, limit: 10 }
+    expect((await hub.listNotifications(query)).map(({ kind, seq, at }) => [kind, seq, at])).toEqual([
+      ["due", 1_000, 70],
+      ["assigned", 9, 9],
+      ["assigned", 5, 5],
+    ])
+  })
+
+  it("counts nothing where nobody could read it: in what was left, and in what is deleted", async () => {
+    const { ada, bob } = await team()
+    const [own] = await rowsOf<{ workspace_id: string }>(
+      "select workspace_id from memberships where user_id = ? and workspace_id <> ?",
+      bob.userId,
+      ada.workspaceId,
+    )
+    const mine = String(own?.workspace_id)
+    const others = await newCaller()
+    await hubOf(bob).notify([newsOf(mine, 1), newsOf(others.workspaceId, 2)])
+    const answer = await bob.get("/api/v1/notifications/unread")
+    expect([await answer.json(), costOf(answer).trips]).toEqual([{ unread: 0, workspaces: { [mine]: 1 } }, 1])
+    await execute("update workspaces set deleted_at = 1 where id = ?", mine)
+    expect(await unreadOf(bob)).toEqual({ unread: 0, workspaces: {} })
+
+    await hubOf(bob).forgetWorkspace(mine)
+    await hubOf(bob).notify([newsOf(ada.workspaceId, 3)])
+    const here = await bob.get("/api/v1/notifications/unread")
+    expect((await here.json()) as object).toEqual({ unread: 1, workspaces: { [ada.workspaceId]: 1 } })
+  })
+
   it("comes page by page", async () => {
     const { ada, bob, project } = await team()
     for (let n = 0; n < 5; n += 1) await newTask(ada, { projectId: project.id, assigneeIds: [bob.userId] })
@@ -203,6 +251,40 @@ describe("an inbox", () => {
       "?cursor",
     ])
     expect(await pointersIn(await bob.get("/api/v1/notifications?unread=perhaps"))).toEqual(["?unread"])
+  })
+
+  it("does not say any more what is out of sight by now, and says it again when it is seen again", async () => {
+    const { ada, bob, project } = await team()
+    const task = await newTask(ada, { projectId: project.id, assigneeIds: [bob.userId], title: "Shown" })
+    await comment(ada, task, "A word")
+    await toldTo(bob, 2)
+    const shown = async () => {
+      const answer = await bob.get("/api/v1/notifications")
+      expect(costOf(answer).trips).toBe(1)
+      return NotificationPage.parse(await answer.json()).data.map(({ task: of, text }) => [of.key, of.title, text])
+    }
+    const all = [
+      [task.key, "Shown", "A word"],
+      [task.key, "Shown", ""],
+    ]
+    const nothing = [
+      [task.key, "", ""],
+      [task.key, "", ""],
+    ]
+    expect(await shown()).toEqual(all)
+    await ada.patch(`/api/v1/projects/${project.id}`, { visibility: "private" })
+    expect(await shown()).toEqual(nothing)
+    await ada.put(`/api/v1/projects/${project.id}/members/${bob.userId}`, { level: "view" })
+    expect(await shown()).toEqual(all)
+    const vault = await newProject(ada, { visibility: "private" })
+    await moveTo(ada, task, vault)
+    expect(await shown()).toEqual(nothing)
+    await moveTo(ada, task, project)
+    expect(await shown()).toEqual(all)
+    await ada.delete(`/api/v1/tasks/${task.id}`)
+    expect(await shown()).toEqual(nothing)
+    // What it says no more is counted still, and can be read.
+    expect((await unreadOf(bob)).unread).toBe(2)
   })
 
   it("is nobody else's", async () => {
@@ -300,9 +382,9 @@ describe("mail", () => {
     await verified(bob)
     const hub = hubOf(bob)
     const soon = Date.now() + hour
-    const seen = { projectId: bob.inboxId }
-    await hub.notify([1, 2, 3].map((seq) => newsOf(bob.workspaceId, seq, { ...seen, mailAt: soon })))
-    await hub.notify([newsOf(bob.workspaceId, 4, { ...seen, inbox: false, mailAt: soon })])
+    const { id: taskId } = await newTask(bob)
+    await hub.notify([1, 2, 3].map((seq) => newsOf(bob.workspaceId, seq, { taskId, mailAt: soon })))
+    await hub.notify([newsOf(bob.workspaceId, 4, { taskId, inbox: false, mailAt: soon })])
     expect(await hub.unsentNotifications()).toEqual([])
     const [newest] = await inboxOf(bob)
     await bob.put(`/api/v1/notifications/${newest?.id}/reading`)
@@ -317,28 +399,46 @@ describe("mail", () => {
     expect((await inboxOf(bob)).map(({ task }) => task.key)).toEqual(["A-3", "A-2", "A-1"])
   })
 
-  it("has a link to each task, and tells nothing of what is out of sight by then", async () => {
+  it("has a link to each task, and tells nothing of what is out of sight, deleted or silenced by then", async () => {
     const { ada, bob, project } = await team()
     await verified(bob)
     await bob.patch("/api/v1/me", { mail: "daily" })
-    const hidden = await newProject(ada)
-    const [secret, plain] = [
-      await newTask(ada, { projectId: hidden.id, assigneeIds: [bob.userId], title: "Secret" }),
-      await newTask(ada, { projectId: project.id, assigneeIds: [bob.userId], title: "Plain" }),
-    ]
-    await toldTo(bob, 2)
-    await ada.patch(`/api/v1/projects/${hidden.id}`, { visibility: "private" })
+    const [closed, vault] = [await newProject(ada), await newProject(ada, { visibility: "private" })]
+    const assigned = (title: string, projectId = project.id) =>
+      newTask(ada, { projectId, assigneeIds: [bob.userId], title })
+    const secret = await assigned("Secret", closed.id)
+    const [moved, gone, quiet] = [await assigned("Secret too"), await assigned("Gone"), await assigned("Quiet")]
+    const plain = await assigned("Plain")
+    await toldTo(bob, 5)
+    await ada.patch(`/api/v1/projects/${closed.id}`, { visibility: "private" })
+    await moveTo(ada, moved, vault)
+    await ada.delete(`/api/v1/tasks/${gone.id}`)
+    await bob.put(`/api/v1/tasks/${quiet.id}/mute`)
     const hub = hubOf(bob)
+    // A reminder rings for what is silenced, too; that it is due does not.
+    const due = {
+      kind: "due",
+      taskId: quiet.id,
+      taskKey: quiet.key,
+      title: "Quiet",
+      mailAt: Date.now() + hour,
+    } as const
+    await hub.notify([
+      newsOf(ada.workspaceId, 1, { ...due, text: "Reminder" }),
+      newsOf(ada.workspaceId, 2, { ...due, text: "2026-12-01" }),
+    ])
     await runInDurableObject(hub, async (_hub, { storage }) => {
-      expect(storage.sql.exec("select 1 from notifications where mail_at > ?", Date.now()).toArray()).toHaveLength(2)
+      expect(storage.sql.exec("select 1 from notifications where mail_at > ?", Date.now()).toArray()).toHaveLength(7)
       storage.sql.exec("update notifications set mail_at = 1")
     })
     await runDurableObjectAlarm(hub)
     await vi.waitFor(async () => expect(await mailsTo(bob)).toHaveLength(1), { timeout: 15_000, interval: 200 })
     const [mail] = await mailsTo(bob)
     expect(mail?.text).toContain(`/api/v1/tasks/${plain.id}`)
-    expect(mail?.text).not.toContain("Secret")
-    expect(mail?.text).not.toContain(secret.id)
+    expect(mail?.text).toMatch(/“Quiet”. Reminder/)
+    for (const text of ["Secret", "Gone", "2026-12-01", `assigned you ${quiet.key}`, secret.id, moved.id, gone.id]) {
+      expect(mail?.text).not.toContain(text)
+    }
     expect(await hub.unsentNotifications()).toEqual([])
   })
 
@@ -347,7 +447,8 @@ describe("mail", () => {
     await verified(bob)
     const hub = hubOf(bob)
     // As after a crash: the message is gone, and the time that sending may take is over.
-    await hub.notify([newsOf(bob.workspaceId, 9, { projectId: bob.inboxId, mailAt: Date.now() + hour })])
+    const { id: taskId } = await newTask(bob)
+    await hub.notify([newsOf(bob.workspaceId, 9, { taskId, mailAt: Date.now() + hour })])
     await runInDurableObject(hub, async (_hub, { storage }) => {
       storage.sql.exec("update notifications set mail_at = 1")
     })

@@ -198,17 +198,14 @@ describe("who is told what", () => {
     const last = await newTask(ada, { title: "In the open" })
     await line.until(() => line.events().some(({ subject }) => subject.id === last.id))
 
-    expect(
-      line.messages
-        .slice(1)
-        .map((message) => [message.type, "data" in message && "reason" in message.data ? message.data.reason : null]),
-    ).toEqual([
-      ["project.member_added", null],
-      ["resync", "gained"],
-      ["task.created", null],
-      ["resync", "lost"],
-      ["task.created", null],
+    // What must be read again comes in one message with what happened: a break cannot fall between.
+    expect(line.events().map(({ type, resync }) => [type, resync?.reason, resync?.projectId])).toEqual([
+      ["project.member_added", "gained", project.id],
+      ["task.created", undefined, undefined],
+      ["project.hidden", "lost", project.id],
+      ["task.created", undefined, undefined],
     ])
+    expect(line.messages.filter(({ type }) => type === "resync")).toEqual([])
     expect(JSON.stringify(line.messages)).not.toContain("Hidden")
   })
 
@@ -366,7 +363,7 @@ describe("presence", () => {
     look(b, task.id)
     const member = `/api/v1/projects/${project.id}/members/${bob.userId}`
     await ada.put(member, { level: "view" })
-    await b.until(() => b.messages.some(({ type }) => type === "resync"))
+    await b.until(() => b.events().some(({ resync }) => resync?.reason === "gained"))
     expect(lookersOn(b)).toEqual([])
     look(b, task.id)
     await b.until(() => lookersOn(b).length === 1)
@@ -506,6 +503,43 @@ describe("the client", () => {
     expect(seqs).toEqual(Array.from({ length: 30 }, (_, n) => start + n + 1))
     expect(sockets.length).toBeGreaterThan(3)
     expect(states).toContain("waiting")
+  })
+
+  it("tells again what a handler has failed at, and passes nothing over", async () => {
+    const ada = await newCaller()
+    const end = await lastSeq(ada)
+    // Not of this log: it is asked to read it.
+    let known = end + 1_000
+    const done: (number | string)[] = []
+    const failed = new Set<number | string>()
+    const failOnce = async (what: number | string) => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      if (!failed.has(what) && (typeof what === "string" || what % 3 === 0)) {
+        failed.add(what)
+        throw new Error("It could not be read")
+      }
+      done.push(what)
+    }
+    const states: State[] = []
+    const realtime = openRealtime(clientOf(ada), {
+      since: () => known,
+      onEvent: ({ seq }) => failOnce(seq),
+      onResync: async ({ data: { reason } }) => {
+        await failOnce(reason)
+        known = end
+      },
+      onState: (state) => states.push(state),
+      connect: connectTo(ada.app),
+      random: () => 0.01,
+    })
+    await vi.waitFor(() => expect(states.at(-1)).toBe("live"), { timeout: 10_000 })
+    // Many wait behind the first that fails.
+    const tasks = Array.from({ length: 12 }, (_, n) => ({ projectId: ada.inboxId, title: `${n}` }))
+    await ada.post("/api/v1/tasks/bulk", { tasks })
+    await vi.waitFor(() => expect(done.at(-1)).toBe(end + 12), { timeout: 10_000 })
+    realtime.close()
+    expect(done).toEqual(["behind", ...Array.from({ length: 12 }, (_, n) => end + n + 1)])
+    expect(failed.size).toBe(5)
   })
 
   it("stays away once it is no member any more", async () => {

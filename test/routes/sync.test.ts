@@ -1,8 +1,9 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { type Client, createClient } from "../../src/client/client.ts"
 import type { Copy } from "../../src/client/copy.ts"
 import { catchUp, followCopy, readSnapshot } from "../../src/client/follow.ts"
-import { eventMessage, resyncMessage } from "../../src/contracts/realtime.ts"
+import { eventMessage } from "../../src/contracts/realtime.ts"
 import { SyncPage } from "../../src/contracts/sync.ts"
 import type { Role } from "../../src/lib/roles.ts"
 import {
@@ -246,16 +247,50 @@ async function toldOverSocket(person: Caller) {
 }
 
 async function toldOverHttp(person: Caller) {
-  return (await eventsOf(person)).flatMap((event) => {
-    const asked = resyncMessage(event)
-    if (event.type === "project.hidden") return asked ? [asked] : []
-    return asked ? [eventMessage(event), asked] : [eventMessage(event)]
+  return (await eventsOf(person)).map(eventMessage)
+}
+
+/** The client of somebody whose reads fail when they are told to: over the network, or with the answer of a busy server. */
+function unreliable(person: Caller, fails: () => boolean): Client {
+  const { fetch, url } = {
+    fetch: (path: string, init: RequestInit) => person.app.fetch(path, init),
+    url: "https://edgewise.test",
+  }
+  let turn = 0
+  return createClient({
+    url,
+    token: () => person.accessToken,
+    fetch: (target, init) => {
+      if (!fails()) return fetch(target.replace(url, ""), init)
+      statistics.failures += 1
+      turn += 1
+      if (turn % 2) return Promise.reject(new TypeError("The network is away"))
+      return Promise.resolve(Response.json({ code: "unavailable" }, { status: 503 }))
+    },
   })
 }
 
-const statistics = { runs: 0, deeds: 0, landed: 0, catchUps: 0, kinds: {} as Record<string, number> }
+/** Whether it did; a copy that could not be brought up to date goes on from where it is. */
+async function triedToCatchUp(client: Client, copy: Copy): Promise<boolean> {
+  try {
+    await catchUp(client, copy)
+    return true
+  } catch {
+    return false
+  }
+}
 
-async function checkHistory(deedsAndTurns: { deed: Deed; online: boolean[] }[]): Promise<void> {
+const statistics = { runs: 0, deeds: 0, landed: 0, catchUps: 0, failures: 0, kinds: {} as Record<string, number> }
+
+/** When each of the people is online, and whether their reads go through, one after the other and over again. */
+type Turn = { deed: Deed; online: boolean[] }
+
+async function checkHistory(deedsAndTurns: Turn[], failing: boolean[]): Promise<void> {
+  let reads = 0
+  const fails = () => {
+    reads += 1
+    return failing[reads % failing.length] ?? false
+  }
   const world = await foundWorld()
   const copies = await Promise.all(world.people.map((person) => readSnapshot(clientOf(person))))
   for (const { deed: next, online } of deedsAndTurns) {
@@ -264,12 +299,13 @@ async function checkHistory(deedsAndTurns: { deed: Deed; online: boolean[] }[]):
       const copy = copies[index]
       if (!copy || !online[index]) continue
       statistics.catchUps += 1
-      await catchUp(clientOf(await asTheyAre(person)), copy)
+      await triedToCatchUp(unreliable(await asTheyAre(person), fails), copy)
     }
   }
   for (const [index, person] of world.people.entries()) {
     const current = await asTheyAre(person)
     const copy = copies[index] as Copy
+    for (let tries = 0; tries < 20 && !(await triedToCatchUp(unreliable(current, fails), copy)); tries += 1);
     await catchUp(clientOf(current), copy)
     expect(plain(copy)).toEqual(await seenBy(current))
     expect(await toldOverSocket(current)).toEqual(await toldOverHttp(current))
@@ -283,32 +319,40 @@ async function checkHistory(deedsAndTurns: { deed: Deed; online: boolean[] }[]):
 }
 
 describe("a copy that is brought up to date now and then", () => {
-  it("is what its owner may see, after whatever history", async ({ annotate }) => {
+  it("is what its owner may see, after whatever history, and however many reads have failed", async ({ annotate }) => {
     const turns = fc.array(fc.record({ deed, online: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }) }), {
       minLength: 10,
       maxLength: 40,
       size: "max",
     })
-    await fc.assert(fc.asyncProperty(turns, checkHistory), {
+    const failing = fc.array(fc.boolean(), { maxLength: 12 })
+    await fc.assert(fc.asyncProperty(turns, failing, checkHistory), {
       numRuns: isPostgres ? 6 : 25,
       endOnFailure: true,
       includeErrorInReport: true,
     })
     // Told when they are asked for: what was tried is what was shown.
     expect(statistics.landed).toBeGreaterThan(statistics.deeds / 3)
+    expect(statistics.failures).toBeGreaterThan(statistics.runs)
     await annotate(JSON.stringify(statistics))
   }, 600_000)
 })
 
 describe("a copy that follows the socket", () => {
-  it("is what its owner may see, through lost connections and changes of what they see", async () => {
+  it("is what its owner may see, through lost connections, failed reads and changes of what they see", async () => {
     const world = await foundWorld()
     const [bob] = world.people as [Caller]
     const copy = await readSnapshot(clientOf(bob))
     const sockets: WebSocket[] = []
     let state = "connecting"
     const connect = connectTo(bob.app)
-    const realtime = followCopy(clientOf(bob), copy, {
+    let reads = 0
+    let isCalm = false
+    const fails = () => {
+      reads += 1
+      return !isCalm && reads % 5 < 2
+    }
+    const realtime = followCopy(unreliable(bob, fails), copy, {
       connect: async (url) => {
         const socket = await connect(url)
         sockets.push(socket as unknown as WebSocket)
@@ -326,6 +370,7 @@ describe("a copy that follows the socket", () => {
       for (let tries = 0; tries < 100 && state !== "live"; tries += 1) await new Promise((r) => setTimeout(r, 20))
       sockets.at(-1)?.close()
     }
+    isCalm = true
     const end = (await readSnapshot(clientOf(bob))).seq
     for (let tries = 0; tries < 200 && copy.seq < end; tries += 1) {
       await new Promise((resolve) => setTimeout(resolve, 50))

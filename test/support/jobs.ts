@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers"
 import { openDb } from "../../src/db/db.ts"
 import type { Database } from "../../src/db/engine.ts"
-import type { Job, JobCtx, JobHubs, JobPeople, Outcome } from "../../src/events/jobs/job.ts"
+import type { Job, JobCtx, JobHubs, JobInboxes, Outcome } from "../../src/events/jobs/job.ts"
 import { type JobRun, runJob } from "../../src/events/jobs/run.ts"
 import { inboxDirectory } from "../../src/hub/inbox-directory.ts"
 import { workspaceDirectory } from "../../src/hub/workspace-directory.ts"
@@ -11,9 +11,9 @@ import { type Caller, newCaller } from "./caller.ts"
 import { database, execute } from "./database.ts"
 
 export const hubs = workspaceDirectory(env.WORKSPACE_HUB)
-export const people = inboxDirectory(env.USER_HUB)
+export const inboxes = inboxDirectory(env.USER_HUB)
 
-type Given = { now?: number; database?: Database; hubs?: Partial<JobHubs>; people?: JobPeople }
+type Given = { now?: number; database?: Database; hubs?: Partial<JobHubs>; inboxes?: Partial<JobInboxes> }
 
 async function withJobs<T>(
   given: Given,
@@ -21,13 +21,8 @@ async function withJobs<T>(
 ): Promise<T & { rowsRead: number; trips: number }> {
   const db = openDb((given.database ?? database).connect(), { sleep: async () => undefined })
   try {
-    const ctx = {
-      db,
-      now: () => given.now ?? Date.now(),
-      newId,
-      hubs: { ...hubs, ...given.hubs },
-      people: given.people ?? people,
-    }
+    const there = { hubs: { ...hubs, ...given.hubs }, inboxes: { ...inboxes, ...given.inboxes } }
+    const ctx = { db, now: () => given.now ?? Date.now(), newId, ...there }
     const done = await work(ctx)
     return { ...done, rowsRead: db.meter.rowsRead, trips: db.meter.trips }
   } finally {

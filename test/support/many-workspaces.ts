@@ -75,8 +75,8 @@ export async function runAside(job: Job): Promise<Outcome & { rowsRead: number; 
     return batch.run()
   })
   const hubs = { catchUp: async () => undefined, forget: async () => undefined }
-  const people = { sendOwedMail: async () => 1 }
-  const told = await runFrom(job, cursors[job.name](), { database: recording, hubs, people, now: then })
+  const inboxes = { forget: async () => undefined, sendOwedMail: async () => 1 }
+  const told = await runFrom(job, cursors[job.name](), { database: recording, hubs, inboxes, now: then })
   return { ...told, statements }
 }
 

@@ -2,6 +2,7 @@ import type { LogEntry } from "../../src/db/commit.ts"
 import { type Db, openDb } from "../../src/db/db.ts"
 import type { Query } from "../../src/db/engine.ts"
 import { newsIn } from "../../src/domain/news.ts"
+import { findSeen } from "../../src/domain/notifications.ts"
 import { lookUp, watchedIn } from "../../src/domain/watching.ts"
 import { openApp } from "./app.ts"
 import { addMember, type Caller, costOf, newCaller } from "./caller.ts"
@@ -102,11 +103,22 @@ export const watched = () =>
 
 /** Whom a comment is news to. */
 export const told = () =>
-  asking((db) =>
-    newsIn(db, ada.workspaceId, [
-      entry({ type: "comment.created", subjectId: "com", data: { before: null, after: { taskId: task, body: "x" } } }),
-    ]),
-  )
+  asking(async (db) => {
+    const after = { taskId: task, body: "x" }
+    const { userIds, lookUp } = await newsIn(db, ada.workspaceId, [
+      entry({ type: "comment.created", subjectId: "com", data: { before: null, after } }),
+    ])
+    const newsFor = await lookUp(userIds)
+    return userIds.flatMap((userId) => newsFor(userId).map((news) => ({ userId, news })))
+  })
+
+/** Which of the tasks in an inbox its owner sees. */
+export const seen = () =>
+  asking(async (db) => {
+    const actor = { userId: eve.userId, role: "member" as const, sessionId: "", apiKey: null }
+    const ids = Array.from({ length: 50 }, (_, n) => nthTask(4_000 + n))
+    return [...(await findSeen({ db, workspaceId: ada.workspaceId, actor }, ids))]
+  })
 
 /** What a person's hub looks up when a task is due and a reminder's time has come. */
 export const lookedUp = () =>

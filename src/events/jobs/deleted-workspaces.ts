@@ -1,6 +1,7 @@
 import { and, asc, eq, getTableColumns, gt, gte, type SQL, type SQLWrapper, sql } from "drizzle-orm"
 import { type TenantTable, tenantTables } from "../../db/tenant-tables.ts"
 import { deletionGrace, markDeleted } from "../../domain/workspaces.ts"
+import { forEachAtOnce } from "../../lib/parallel.ts"
 import { day } from "../../lib/time.ts"
 import { type Job, type JobCtx, lateness } from "./job.ts"
 
@@ -11,6 +12,10 @@ export const chunk = 500
 /** What a run may spend: a row costs one, and whatever asks the database costs as much as this many rows at least. */
 export const budget = 5_000
 const leastCost = 50
+/** How many people's hubs are told at the same time, and what a person costs: a call of their hub, of which a run may make few. */
+const atOnce = 6
+const costOfPerson = 10
+const peopleAtOnce = 100
 
 /** So long after nobody can restore it any more: whoever was just in time is done by then. */
 export const purgedAfter = deletionGrace + 2 * day
@@ -83,18 +88,20 @@ async function lookAt({ db, now }: JobCtx, cursor: string | null): Promise<{ ids
 
 type Spending = { left: number; deleted: number }
 
-function spend(spending: Spending, rows: number): void {
-  spending.left -= Math.max(rows, leastCost)
+function spend(spending: Spending, rows: number, each = 1): void {
+  spending.left -= Math.max(rows * each, leastCost)
   spending.deleted += rows
 }
 
 /** Deletes as many rows of a workspace as may be spent, and the workspace itself once nothing is left of it. */
 async function purge(ctx: JobCtx, workspaceId: string, spending: Spending): Promise<void> {
   for (const table of await findFilled(ctx, workspaceId)) {
-    for (let count = chunk; count === chunk; ) {
+    const isOfPeople = table[0] === "members"
+    const size = isOfPeople ? peopleAtOnce : chunk
+    for (let count = size; count === size; ) {
       if (spending.left <= 0) return
-      count = await deleteSome(ctx, workspaceId, table)
-      spend(spending, count)
+      count = await deleteSome(ctx, workspaceId, table, size)
+      spend(spending, count, isOfPeople ? costOfPerson : 1)
     }
   }
   if (spending.left <= 0) return
@@ -131,7 +138,7 @@ async function findFilled(ctx: JobCtx, workspaceId: string): Promise<TenantTable
 }
 
 /** Deletes the first rows by their key, from the first of them to the last. Tells how many. */
-async function deleteSome(ctx: JobCtx, workspaceId: string, of: TenantTable): Promise<number> {
+async function deleteSome(ctx: JobCtx, workspaceId: string, of: TenantTable, size: number): Promise<number> {
   const { db } = ctx
   const table = db.tables[of[0]]
   const ofWorkspace = eq(table.workspaceId, workspaceId)
@@ -146,7 +153,7 @@ async function deleteSome(ctx: JobCtx, workspaceId: string, of: TenantTable): Pr
       .from(table)
       .where(ofWorkspace)
       .orderBy(first, ...others)
-      .limit(chunk),
+      .limit(size),
   )
   const [from, to] = [places.at(0), places.at(-1)]
   if (!(from && to)) return 0
@@ -154,8 +161,8 @@ async function deleteSome(ctx: JobCtx, workspaceId: string, of: TenantTable): Pr
   return (await deletion(and(gte(first, from["k0"]), range)))[0].length
 }
 
-/** Where to look for the people whose rows are about to go. */
-async function forgetInDirectory({ db }: JobCtx, workspaceId: string, name: TenantTable[0]): Promise<void> {
+/** Where to look for the people whose rows are about to go, and what they were told in their workspace. */
+async function forgetInDirectory({ db, inboxes }: JobCtx, workspaceId: string, name: TenantTable[0]): Promise<void> {
   const { invitations, invitees, members, memberships } = db.tables
   if (name === "members") {
     const [people] = await db.read(
@@ -164,9 +171,11 @@ async function forgetInDirectory({ db }: JobCtx, workspaceId: string, name: Tena
         .from(members)
         .where(eq(members.workspaceId, workspaceId))
         .orderBy(asc(members.userId))
-        .limit(chunk),
+        .limit(peopleAtOnce),
     )
     const users = people.map(({ userId }) => userId)
+    const [error] = await forEachAtOnce(users, atOnce, (userId) => inboxes.forget(userId, workspaceId))
+    if (error !== undefined) throw error
     const isTheirs = and(db.oneOf(memberships.userId, users), eq(memberships.workspaceId, workspaceId))
     if (users.length > 0) await db.write(db.sql.delete(memberships).where(isTheirs))
   }

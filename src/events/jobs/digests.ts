@@ -22,7 +22,7 @@ export const digests: Job = {
     const now = ctx.now()
     const due: number[] = []
     const errors = await forEachAtOnce(asked, atOnce, async ({ id }) => {
-      const at = await ctx.people.sendOwedMail(id)
+      const at = await ctx.inboxes.sendOwedMail(id)
       if (at !== null) due.push(at)
     })
     const isCut = asked.length < gathering.length

@@ -9,8 +9,10 @@ export type JobHubs = {
   forget(workspaceId: string): Promise<void>
 }
 
-/** The objects of people, as far as jobs know them. */
-export type JobPeople = {
+/** The inboxes of people, as far as jobs know them. */
+export type JobInboxes = {
+  /** Takes away everything that a person's hub keeps of a workspace. */
+  forget(userId: string, workspaceId: string): Promise<void>
   /** Lets somebody's object send what should be mailed by now; since when, in epoch milliseconds, null: nothing was. */
   sendOwedMail(userId: string): Promise<number | null>
 }
@@ -22,7 +24,7 @@ export type JobCtx = {
   now: () => number
   newId: (kind: IdKind) => string
   hubs: JobHubs
-  people: JobPeople
+  inboxes: JobInboxes
 }
 
 export type Outcome = {

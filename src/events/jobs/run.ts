@@ -8,7 +8,7 @@ import { deletedWorkspaces } from "./deleted-workspaces.ts"
 import { digests } from "./digests.ts"
 import { expiredInvitations } from "./expired-invitations.ts"
 import { expiredReceipts } from "./expired-receipts.ts"
-import type { Job, JobCtx, JobHubs, JobName, JobPeople } from "./job.ts"
+import type { Job, JobCtx, JobHubs, JobInboxes, JobName } from "./job.ts"
 import { unreadLogs } from "./unread-logs.ts"
 
 /** What runs in the background, the most urgent first. */
@@ -21,7 +21,7 @@ export type JobRun = Omit<Row<"jobs">, "cursor">
 export type JobHost = {
   database: Database
   hubs: JobHubs
-  inboxes: JobPeople
+  inboxes: JobInboxes
   now: () => number
   settings: { READ_ONLY: boolean }
 }
@@ -32,7 +32,7 @@ export async function runJobs({ database, hubs, inboxes, now, settings }: JobHos
   for (const job of all) {
     const db = openDb(database.connect())
     try {
-      await runJob({ db, hubs, people: inboxes, now, newId }, job)
+      await runJob({ db, hubs, inboxes, now, newId }, job)
     } catch (error) {
       // Not even its record could be written; the others may have more luck.
       logJob({ job: job.name, ...describeError(error) })
