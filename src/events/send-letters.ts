@@ -10,27 +10,25 @@ import type { LetterMessage } from "./reader.ts"
 
 type Given = { database: Database; mail: Mail; hubs: Bindings["USER_HUB"] }
 
-const retrySeconds = 60
-
 /**
  * Sends what people are to have by mail. A message only says whose hub to ask: the hub knows what is unsent, and whether
- * it has been read meanwhile; it queues again what gets lost on the way.
+ * it has been read meanwhile; it queues again what gets lost on the way, or could not be sent, until it gives that up.
  */
 export async function sendLetters(batch: MessageBatch<LetterMessage>, given: Given): Promise<void> {
   for (const message of batch.messages) {
     try {
       await sendLetter(message.body.userId, given)
-      message.ack()
     } catch (error) {
       logFailure(message.id, "letter", error)
-      message.retry({ delaySeconds: retrySeconds * message.attempts })
     }
+    // Whatever became of it: what is unsent is asked for again by the hub, and by nobody else, later each time.
+    message.ack()
   }
 }
 
 async function sendLetter(userId: string, { database, mail, hubs }: Given): Promise<void> {
   const hub = hubs.getByName(userId)
-  const kept = await hub.unsentNotifications()
+  const kept = await hub.takeUnsentNotifications()
   if (kept.length === 0) return
   const recipient = await recipientOf(database, userId, kept)
   // Where nothing delivers, or nobody is there to be written to, waiting would change nothing.

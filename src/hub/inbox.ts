@@ -22,6 +22,8 @@ type Row = {
 export const keptAtMost = 1_000
 /** How many stand in one mail: the oldest; the rest goes out with the next. */
 const lettersAtMost = 100
+/** How often a mail is asked for before it is given up: each time is twice as far from the last, so that is some days. */
+const asksAtMost = 10
 
 /** A person's notifications, in their Durable Object. Owns the table `notifications`, which is made with the first one. */
 export class InboxTable {
@@ -86,7 +88,7 @@ export class InboxTable {
   markUpTo(workspaceId: string, id: string | null, readAt: number): void {
     if (!this.#isMade) return
     this.#sql.exec(
-      "update notifications set read_at = ? where workspace_id = ? and id <= ? and read_at is null",
+      "update notifications set read_at = ? where workspace_id = ? and id <= ? and in_inbox = 1 and read_at is null",
       readAt,
       workspaceId,
       id ?? "z",
@@ -111,26 +113,51 @@ export class InboxTable {
 
   // ---- mail ----
 
-  /** What is to go out by mail until then and has not, oldest first; of what was read meanwhile nothing. */
-  unsent(until: number): Kept[] {
+  /**
+   * What was asked to be sent and has not been, oldest first; of what was read meanwhile nothing. Until `until` nobody
+   * else gets it, who was asked to send it too.
+   */
+  take(now: number, until: number): Kept[] {
     if (!this.#isMade) return []
     return this.#sql
       .exec<Row>(
-        "select * from notifications where mail_at <= ? and read_at is null order by id limit ?",
+        `update notifications set taken_until = ? where id in (
+           select id from notifications
+           where is_asked = 1 and mail_at is not null and taken_until <= ? and read_at is null order by id limit ?)
+         returning *`,
         until,
+        now,
         lettersAtMost,
       )
       .toArray()
       .map(notificationOf)
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
   }
 
-  sent(ids: readonly string[]): void {
+  /** What is left of what was asked for is due at once: it did not fit into that letter. */
+  sent(ids: readonly string[], now: number): void {
     for (const id of ids) this.#sql.exec("update notifications set mail_at = null where id = ?", id)
+    this.#sql.exec("update notifications set mail_at = ?, asks = 0 where is_asked = 1 and mail_at is not null", now)
   }
 
-  /** Puts off what is due: whoever was asked to send it has that long. */
-  putOff(now: number, until: number): void {
-    if (this.#isMade) this.#sql.exec("update notifications set mail_at = ? where mail_at <= ?", until, now)
+  /**
+   * Asks for what is due: whoever is to send it has that long, and the next time twice as long. Returns how much is asked
+   * for, and how much is given up by now.
+   */
+  ask(now: number, lasts: number): { asked: number; given: number } {
+    if (!this.#isMade) return { asked: 0, given: 0 }
+    const given = this.#sql
+      .exec("update notifications set mail_at = null where mail_at <= ? and asks >= ? returning id", now, asksAtMost)
+      .toArray()
+    const asked = this.#sql
+      .exec(
+        "update notifications set is_asked = 1, asks = asks + 1, mail_at = ? + ? * (1 << asks) where mail_at <= ? returning id",
+        now,
+        lasts,
+        now,
+      )
+      .toArray()
+    return { asked: asked.length, given: given.length }
   }
 
   /** When the next one is to go out; null when there is none. */
@@ -146,8 +173,8 @@ export class InboxTable {
     const { workspaceId, kind, seq, projectId, taskId, taskKey, title, actorId, actorName, text, at } = one
     return this.#sql
       .exec<{ id: string }>(
-        `insert into notifications (id, workspace_id, kind, seq, project_id, task_id, task_key, title, actor_id, actor_name, text, at, read_at, in_inbox, mail_at)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?)
+        `insert into notifications (id, workspace_id, kind, seq, project_id, task_id, task_key, title, actor_id, actor_name, text, at, read_at, in_inbox, mail_at, is_asked, taken_until, asks)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?, 0, 0, 0)
          on conflict (workspace_id, task_id, seq) do nothing returning id`,
         id,
         workspaceId,
@@ -180,7 +207,8 @@ export class InboxTable {
       id text primary key, workspace_id text not null, kind text not null, seq integer not null,
       project_id text not null, task_id text not null, task_key text not null, title text not null,
       actor_id text, actor_name text, text text not null, at integer not null, read_at integer,
-      in_inbox integer not null, mail_at integer, unique (workspace_id, task_id, seq)
+      in_inbox integer not null, mail_at integer, is_asked integer not null, taken_until integer not null,
+      asks integer not null, unique (workspace_id, task_id, seq)
     )`)
     this.#isMade = true
   }

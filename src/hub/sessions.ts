@@ -131,7 +131,7 @@ export class SessionTable {
   }
 
   /** How many it was. */
-  #end(statement: string, ...values: (string | null)[]): number {
+  #end(statement: string, ...values: (string | number | null)[]): number {
     const ended = this.#sql.exec<Pick<Row, "id" | "workspace_id">>(statement, ...values).toArray()
     for (const { id, workspace_id } of ended) this.#onLeft(workspace_id, id)
     return ended.length
@@ -143,7 +143,7 @@ export class SessionTable {
   }
 
   forgetExpired(now: number): void {
-    if (this.#isMade) this.#sql.exec("delete from sessions where expires_at <= ?", now)
+    if (this.#isMade) this.#end("delete from sessions where expires_at <= ? returning id, workspace_id", now)
   }
 
   /** When the next session expires; null when there is none. */

@@ -3,10 +3,12 @@ import type { Departure, Kept, Listed, News } from "../domain/notifications.ts"
 import type { NewSession, SessionInfo } from "../domain/sessions.ts"
 import type { Watched } from "../domain/watches.ts"
 import type { Bindings } from "../env.ts"
+import { within } from "../lib/deadline.ts"
 import { minute, second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { HubDatabase } from "./hub-database.ts"
 import { InboxTable } from "./inbox.ts"
+import { type Leaving, Leavings } from "./leavings.ts"
 import { Owner } from "./owner.ts"
 import { ring } from "./ringing.ts"
 import { type Link, SessionTable } from "./sessions.ts"
@@ -14,14 +16,19 @@ import { WatchTable } from "./watches.ts"
 
 /** How long sending a mail may take: after that it is asked for again. */
 const sendingLasts = 10 * minute
+/** How long one who sends it has it for themselves. */
+const takenFor = 2 * minute
 /** How many watches are looked up at once. */
 const ringingAtOnce = 50
+/** How long a workspace's hub may take. */
+const deadline = 10 * second
 /** When what could not be done is tried again. */
 const retryAfter = 30 * second
 
 /** One per user: their sessions, their inbox, and what time will tell them. It stores nothing before the user's first sign-in. */
 export class UserHub extends DurableObject<Bindings> {
   readonly #sessions: SessionTable
+  readonly #leavings: Leavings
   readonly #inbox: InboxTable
   readonly #watches: WatchTable
   readonly #owner: Owner
@@ -32,8 +39,9 @@ export class UserHub extends DurableObject<Bindings> {
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env)
     this.#sessions = new SessionTable(state.storage.sql, (workspaceId, sessionId) =>
-      state.waitUntil(this.#endSockets(workspaceId, sessionId)),
+      this.#leave({ workspaceId, sessionId }),
     )
+    this.#leavings = new Leavings(state.storage.sql)
     this.#inbox = new InboxTable(state.storage.sql)
     this.#watches = new WatchTable(state.storage.sql)
     this.#database = new HubDatabase(() => this.env)
@@ -124,13 +132,16 @@ export class UserHub extends DurableObject<Bindings> {
     this.#inbox.markUpTo(workspaceId, id, readAt)
   }
 
-  /** What is to go out by mail by now. */
-  unsentNotifications(): Kept[] {
-    return this.#inbox.unsent(Date.now() + sendingLasts)
+  /** What is to go out by mail by now; whoever takes it sends it within two minutes, or somebody else does. */
+  takeUnsentNotifications(): Kept[] {
+    const now = Date.now()
+    return this.#inbox.take(now, now + takenFor)
   }
 
-  notificationsSent(ids: string[]): void {
-    this.#inbox.sent(ids)
+  async notificationsSent(ids: string[]): Promise<void> {
+    const now = Date.now()
+    this.#inbox.sent(ids, now)
+    await this.#sendDueMail(now)
   }
 
   /** Told to look: asks for what is to be mailed by now. Since when it is, null: nothing was. */
@@ -141,29 +152,42 @@ export class UserHub extends DurableObject<Bindings> {
     return due !== null && due <= now ? due : null
   }
 
-  /** Asks for what is due to be mailed; if that gets lost, the alarm asks again. */
   async #sendDueMail(now: number): Promise<void> {
-    const next = this.#inbox.nextMail()
-    const { userId } = this.#owner
-    if (next !== null && next <= now && userId !== undefined) {
-      this.#inbox.putOff(now, now + sendingLasts)
-      // What was told is kept, whatever becomes of its mail: that is asked for again.
-      await this.env.LETTERS.send({ userId }).catch((error: unknown) => logFailure(userId, "ask for mail", error))
-    }
+    await this.#askForMail(now)
     await this.#arm()
   }
 
+  /** Asks for what is due to be mailed; if that gets lost, the alarm asks again. */
+  async #askForMail(now: number): Promise<void> {
+    const next = this.#inbox.nextMail()
+    const { userId } = this.#owner
+    if (next === null || next > now || userId === undefined) return
+    const { asked, given } = this.#inbox.ask(now, sendingLasts)
+    if (given > 0) logFailure(userId, "mail", new Error(`${given} notifications could not be sent and are given up`))
+    if (asked === 0) return
+    // What was told is kept, whatever becomes of its mail: that is asked for again.
+    await this.env.LETTERS.send({ userId }).catch((error: unknown) => logFailure(userId, "ask for mail", error))
+  }
+
+  // A failed alarm is tried six times and then never again, so it never fails: it rings later. And what fails of it keeps
+  // nothing else.
   override async alarm(): Promise<void> {
-    this.#sessions.forgetExpired(Date.now())
-    try {
-      await this.#ring()
-      await this.#sendDueMail(Date.now())
-      await this.#arm()
-    } catch (error) {
-      // A failed alarm is tried six times and then never again, so it never fails: it rings later.
-      logFailure(this.#owner.userId ?? "", "alarm", error)
-      await this.#arm(Date.now() + retryAfter)
+    let retryAt = 0
+    const tasks = [
+      () => this.#sessions.forgetExpired(Date.now()),
+      () => this.#ring(),
+      () => this.#askForMail(Date.now()),
+      () => this.#endLeft(),
+    ]
+    for (const task of tasks) {
+      try {
+        await task()
+      } catch (error) {
+        logFailure(this.#owner.userId ?? "", "alarm", error)
+        retryAt = Date.now() + retryAfter
+      }
     }
+    await this.#arm(retryAt)
   }
 
   /** Tells what it is time for, as far as it still holds. It is told first and forgotten then: a crash repeats it. */
@@ -187,22 +211,41 @@ export class UserHub extends DurableObject<Bindings> {
     }
   }
 
-  /** What was opened with a session ends with it; where that cannot be told, when its own time is over. */
-  async #endSockets(workspaceId: string, sessionId: string): Promise<void> {
+  /** What was opened with a session ends with it; where that cannot be told, the alarm tries again. */
+  async #endSockets(leaving: Leaving): Promise<void> {
     const { userId } = this.#owner
+    const { workspaceId, sessionId } = leaving
     if (userId === undefined) return
     try {
-      await this.env.WORKSPACE_HUB.getByName(workspaceId).endSession(userId, sessionId)
+      await within(deadline, this.env.WORKSPACE_HUB.getByName(workspaceId).endSession(userId, sessionId))
+      this.#leavings.remove(leaving)
     } catch (error) {
       logFailure(userId, "end sockets", error)
+      this.#leavings.putOff(leaving, Date.now() + retryAfter)
+      await this.#arm()
     }
+  }
+
+  /** Whoever comes with a session that has left is not let in any more; who is in already must be told. */
+  #leave(leaving: Leaving): void {
+    this.#owner.keep()
+    this.#leavings.add(leaving, Date.now())
+    this.ctx.waitUntil(this.#endSockets(leaving))
+  }
+
+  /** Those whose sockets could not be told so far. */
+  async #endLeft(): Promise<void> {
+    for (const leaving of this.#leavings.take(Date.now())) await this.#endSockets(leaving)
   }
 
   /** The one owner of the one alarm: it rings when something next expires. Billed as a row, so set only when it moves. */
   async #arm(notBefore = 0): Promise<void> {
-    const times = [this.#sessions.nextExpiry(), this.#inbox.nextMail(), this.#watches.next()].filter(
-      (at) => at !== null,
-    )
+    const times = [
+      this.#sessions.nextExpiry(),
+      this.#inbox.nextMail(),
+      this.#watches.next(),
+      this.#leavings.next(),
+    ].filter((at) => at !== null)
     const due = times.length > 0 ? Math.max(Math.min(...times), notBefore) : null
     const set = await this.ctx.storage.getAlarm()
     if (due === null) return

@@ -344,3 +344,67 @@ describe("what a hub is to watch", () => {
     })
   })
 })
+
+describe("sockets of a session that has ended", () => {
+  /** Another deployment's hub in the place of the workspace's, of which nobody hears. */
+  const withWorkspaceHub = (hub: Hub, endSession: (userId: string, sessionId: string) => Promise<void>) =>
+    runInDurableObject(hub, (object: UserHub) => {
+      const inside = object as unknown as { env: object }
+      inside.env = { ...inside.env, WORKSPACE_HUB: { getByName: () => ({ endSession }) } }
+    })
+
+  const leavings = (hub: Hub) =>
+    runInDurableObject(hub, (_hub: UserHub, { storage }) => storage.sql.exec("select * from leavings").toArray())
+
+  it("are ended by the alarm when the workspace's hub could not be told, and only until it was", async () => {
+    const hub = newHub()
+    const told: string[] = []
+    await withWorkspaceHub(hub, async (_userId, sessionId) => {
+      told.push(sessionId)
+      if (told.length < 3) throw new Error("out of order")
+    })
+    const [gone, kept] = [newSession(), newSession()]
+    await open(hub, gone, Date.now())
+    await open(hub, kept, Date.now())
+    expect(await hub.endSession(gone.sessionId)).toBe(true)
+    await expect.poll(async () => (await leavings(hub))[0]?.["due"]).toBeGreaterThan(Date.now())
+    expect((await stored(hub)).alarm).toBeLessThanOrEqual(Date.now() + 30_000)
+    for (let n = 0; n < 2; n += 1) {
+      await runInDurableObject(
+        hub,
+        (_hub: UserHub, { storage }) => void storage.sql.exec("update leavings set due = 1"),
+      )
+      await runDurableObjectAlarm(hub)
+    }
+    expect(told).toEqual([gone.sessionId, gone.sessionId, gone.sessionId])
+    expect(await leavings(hub)).toEqual([])
+  })
+
+  it("are ended after a restart, too, and when the session was not used for too long", async () => {
+    const hub = newHub()
+    const session = newSession()
+    await open(hub, session, Date.now())
+    await withWorkspaceHub(hub, () => Promise.reject(new Error("out of order")))
+    await hub.endSession(session.sessionId)
+    await expect.poll(async () => (await leavings(hub))[0]?.["due"]).toBeGreaterThan(Date.now())
+    // As if it had ended before it heard of that.
+    await runInDurableObject(
+      hub,
+      (_hub: UserHub, { storage }) => void storage.sql.exec("update leavings set due = null"),
+    )
+    await evictDurableObject(hub)
+    const told: string[] = []
+    await withWorkspaceHub(hub, async (_userId, sessionId) => void told.push(sessionId))
+    const expiring = newSession()
+    await open(hub, expiring, Date.now())
+    // The alarm rings at once for what was left undone.
+    await expect.poll(() => told).toEqual([session.sessionId])
+    await runInDurableObject(hub, async (_hub: UserHub, { storage }) => {
+      storage.sql.exec("update sessions set expires_at = 1")
+      await storage.setAlarm(Date.now() + hour)
+    })
+    await runDurableObjectAlarm(hub)
+    await expect.poll(() => leavings(hub)).toEqual([])
+    expect(told).toEqual([session.sessionId, expiring.sessionId])
+  })
+})

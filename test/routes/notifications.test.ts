@@ -8,7 +8,7 @@ import { mailTime } from "../../src/domain/mail-time.ts"
 import type { News } from "../../src/domain/notifications.ts"
 import { keptAtMost } from "../../src/hub/inbox.ts"
 import { newId } from "../../src/lib/ids.ts"
-import { hour } from "../../src/lib/time.ts"
+import { hour, minute } from "../../src/lib/time.ts"
 import { keptMessages } from "../../src/mail/embedded-mail.ts"
 import {
   type Caller,
@@ -373,7 +373,7 @@ describe("mail", () => {
     expect(mail?.text).toContain(`Ada assigned you ${task.key}`)
     expect(mail?.text).toContain("notification settings")
     // Nothing is owed any more; and who has not confirmed an address is written to nowhere.
-    expect(await hubOf(bob).unsentNotifications()).toEqual([])
+    expect(await hubOf(bob).takeUnsentNotifications()).toEqual([])
     expect(await mailsTo(cid)).toEqual([])
   })
 
@@ -385,7 +385,7 @@ describe("mail", () => {
     const { id: taskId } = await newTask(bob)
     await hub.notify([1, 2, 3].map((seq) => newsOf(bob.workspaceId, seq, { taskId, mailAt: soon })))
     await hub.notify([newsOf(bob.workspaceId, 4, { taskId, inbox: false, mailAt: soon })])
-    expect(await hub.unsentNotifications()).toEqual([])
+    expect(await hub.takeUnsentNotifications()).toEqual([])
     const [newest] = await inboxOf(bob)
     await bob.put(`/api/v1/notifications/${newest?.id}/reading`)
     await runInDurableObject(hub, async (_hub, { storage }) => {
@@ -439,7 +439,48 @@ describe("mail", () => {
     for (const text of ["Secret", "Gone", "2026-12-01", `assigned you ${quiet.key}`, secret.id, moved.id, gone.id]) {
       expect(mail?.text).not.toContain(text)
     }
-    expect(await hub.unsentNotifications()).toEqual([])
+    expect(await hub.takeUnsentNotifications()).toEqual([])
+  })
+
+  it("is not kept from whoever reads all of an inbox that does not show it", async () => {
+    const { bob } = await team()
+    await verified(bob)
+    const hub = hubOf(bob)
+    const mailAt = Date.now() + hour
+    await hub.notify([newsOf(bob.workspaceId, 8, { projectId: bob.inboxId, inbox: false, mailAt })])
+    expect((await bob.put("/api/v1/notifications/reading", {})).status).toBe(204)
+    const kept = await runInDurableObject(hub, (_hub, { storage }) =>
+      storage.sql.exec("select read_at, mail_at from notifications").toArray(),
+    )
+    expect(kept).toEqual([{ read_at: null, mail_at: mailAt }])
+  })
+
+  it("is taken by one at a time, asked for later and later, and given up in the end", async () => {
+    const { bob } = await team()
+    const hub = hubOf(bob)
+    const asked: object[] = []
+    await runInDurableObject(hub, (object) => {
+      const inside = object as unknown as { env: object }
+      inside.env = { ...inside.env, LETTERS: { send: async (message: object) => void asked.push(message) } }
+    })
+    await hub.notify([newsOf(bob.workspaceId, 7, { projectId: bob.inboxId, mailAt: Date.now() - 1 })])
+    const due = () =>
+      runInDurableObject(hub, (_hub, { storage }) =>
+        storage.sql.exec<{ mail_at: number | null }>("select mail_at from notifications").one(),
+      )
+    const [one, other] = await Promise.all([hub.takeUnsentNotifications(), hub.takeUnsentNotifications()])
+    expect([one.length + other.length, one.length * other.length]).toEqual([1, 0])
+    const waits: number[] = []
+    for (let at = (await due()).mail_at; at !== null; at = (await due()).mail_at) {
+      waits.push(Math.round((at - Date.now()) / minute))
+      await runInDurableObject(
+        hub,
+        (_hub, { storage }) => void storage.sql.exec("update notifications set mail_at = 1"),
+      )
+      await runDurableObjectAlarm(hub)
+    }
+    expect(waits).toEqual([10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120])
+    expect(asked).toHaveLength(10)
   })
 
   it("is asked for again when the queue has lost it", async () => {
