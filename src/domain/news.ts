@@ -96,7 +96,7 @@ export async function newsIn(db: Db, workspaceId: string, entries: readonly LogE
       },
     ]
   })
-  const userIds = [...new Set(matters.flatMap(concernedBy))]
+  const userIds = [...new Set(matters.values().flatMap(concernedBy))]
   if (userIds.length === 0) return nothing
   return {
     userIds,
