@@ -96,7 +96,7 @@ export async function newsIn(db: Db, workspaceId: string, entries: readonly LogE
       },
     ]
   })
-  const userIds = [...new Set(matters.flatMap(concernedBy))]
+  const userIds = [...new Set(concernedBy(matters))]
   if (userIds.length === 0) return nothing
   return {
     userIds,
@@ -117,14 +117,15 @@ type Matter = {
   projectFollowers: ReadonlySet<string>
 }
 
-function concernedBy({ concern, followers, projectFollowers }: Matter): string[] {
-  const { entry, named, toFollowers, toProjectFollowers } = concern
-  const concerned = [
-    ...named.flatMap(({ userIds }) => userIds),
-    ...(toFollowers ? followers : []),
-    ...(toProjectFollowers ? projectFollowers : []),
-  ]
-  return concerned.filter((userId) => userId !== entry.actorId)
+/** Whom entries concern, some of them many times. */
+function* concernedBy(matters: readonly Matter[]): Generator<string> {
+  for (const { concern, followers, projectFollowers } of matters) {
+    const { entry, named, toFollowers, toProjectFollowers } = concern
+    const others = (userId: string) => userId !== entry.actorId
+    yield* named.flatMap(({ userIds }) => userIds).filter(others)
+    if (toFollowers) yield* [...followers].filter(others)
+    if (toProjectFollowers) yield* [...projectFollowers].filter(others)
+  }
 }
 
 function newsFor(

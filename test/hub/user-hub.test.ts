@@ -1,14 +1,18 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import * as fc from "fast-check"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
+import type { Db } from "../../src/db/db.ts"
 import type { NewSession } from "../../src/domain/sessions.ts"
+import { HubDatabase } from "../../src/hub/hub-database.ts"
 import { Owner } from "../../src/hub/owner.ts"
 import { absoluteLife, grace, idleLife, judge, type Link } from "../../src/hub/sessions.ts"
 import type { UserHub } from "../../src/hub/user-hub.ts"
 import { WatchTable } from "../../src/hub/watches.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { day, hour, minute } from "../../src/lib/time.ts"
+import { newCaller, newTask } from "../support/caller.ts"
+import { execute } from "../support/database.ts"
 
 type Hub = DurableObjectStub<UserHub>
 
@@ -330,6 +334,37 @@ describe("what a hub is to watch", () => {
       if (again) watches.forget(again)
       expect(watches.ringing(2_000, 10)).toEqual([])
     })
+  })
+
+  it("is told nothing of in a workspace that was left while it was looked up", async () => {
+    const bob = await newCaller()
+    const { workspaceId, userId } = bob
+    const at = Date.now() - minute
+    const due = { at: new Date(at).toISOString() }
+    const { id: taskId } = await newTask(bob, { assigneeIds: [userId], due })
+    const watches = [{ reminderId: null, at, date: null, beforeMs: 0 }]
+    const rung = (isLeaving: boolean) =>
+      runInDurableObject(env.USER_HUB.getByName(userId), async (hub: UserHub) => {
+        const original = HubDatabase.prototype.run
+        const spy = vi.spyOn(HubDatabase.prototype, "run").mockImplementationOnce(async function <T>(
+          this: HubDatabase,
+          work: (db: Db) => Promise<T>,
+        ) {
+          const found = await original.call(this, work)
+          if (isLeaving) {
+            await execute("update members set removed_at = 1 where user_id = ?", userId)
+            hub.leaveWorkspace(workspaceId, { seq: 99, at: Date.now() + minute })
+          }
+          return found
+        })
+        await hub.notify([], [{ workspaceId, taskId, since: 0, watches }])
+        await hub.alarm()
+        spy.mockRestore()
+        return hub.unreadNotifications()
+      })
+    expect(await rung(true)).toEqual({})
+    await execute("update members set removed_at = null where user_id = ?", userId)
+    expect(await rung(false)).toEqual({ [workspaceId]: 1 })
   })
 
   it("is known to be whose, also to an object that was not addressed by a name", async () => {
