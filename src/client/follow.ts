@@ -123,8 +123,10 @@ export function followCopy(client: Client, copy: Copy, { onChange, ...options }:
       await take(client, copy, eventOf(message))
       onChange?.()
     },
-    async onResync() {
-      await catchUp(client, copy)
+    async onResync({ seq }) {
+      // The log was restored to an earlier moment: what the copy has may never have happened.
+      if (seq < copy.seq) Object.assign(copy, await readSnapshot(client))
+      else await catchUp(client, copy)
       onChange?.()
     },
   })

@@ -23,7 +23,10 @@ type Options = {
    * after a pause and over another socket.
    */
   onEvent: (event: EventMessageView) => void | Promise<void>
-  /** Too much was missed: the log has to be read. Waited for, and asked again if it fails, as with `onEvent`. */
+  /**
+   * Too much was missed: the log has to be read; or everything anew, if its number is lower than one that is known. From
+   * then on `since` is no higher. Waited for, and asked again if it fails, as with `onEvent`.
+   */
   onResync?: (message: ResyncMessage) => void | Promise<void>
   onPresence?: (presence: Presence) => void
   onState?: (state: State) => void
@@ -43,6 +46,7 @@ const forbidden = 4403
 const acknowledgedEvery = 65_536
 const quietFor = 25_000
 const pongWithin = 10_000
+const steadyAfter = 10_000
 
 type Timer = ReturnType<typeof setTimeout>
 
@@ -53,6 +57,7 @@ export function openRealtime(client: Client, options: Options): Realtime {
   let socket: Socket | null = null
   let looking: string | null = null
   let attempt = 0
+  let liveSince: number | null = null
   let retry: Timer | undefined
   let last: number | undefined
 
@@ -65,6 +70,9 @@ export function openRealtime(client: Client, options: Options): Realtime {
 
   function comeBack(): void {
     if (isEnded()) return
+    // One that is ended as soon as it is live, again and again, shall not come back as if nothing had happened.
+    if (liveSince !== null && Date.now() - liveSince >= steadyAfter) attempt = 0
+    liveSince = null
     tell("waiting")
     retry = setTimeout(() => void open(), pauseBefore(attempt, random))
     attempt += 1
@@ -154,14 +162,14 @@ export function openRealtime(client: Client, options: Options): Realtime {
     if (isEnded()) return
     switch (message.type) {
       case "ready":
-        attempt = 0
-        last = Math.max(last ?? 0, message.seq)
+        liveSince = Date.now()
+        last = message.seq
         tell("live")
         if (looking !== null) look(looking)
         return
       case "resync":
         await options.onResync?.(message as ResyncMessage)
-        last = Math.max(last ?? 0, message.seq)
+        last = message.seq
         return
       case "presence": {
         const { subject, data } = message as Extract<ServerMessageView, { type: "presence" }>

@@ -68,14 +68,6 @@ export class Lane {
     }
   }
 
-  /** The log ends before where this reader has come, as after a restore of the database: what is new follows there. */
-  goBackTo(head: number): void {
-    if (head >= this.state.seq) return
-    this.#told = []
-    this.#head = head
-    this.state = { seq: head, failing: null }
-  }
-
   /** Reads on to the end of what is known of the log, or to where it fails. Never throws. */
   run(): Promise<void> {
     this.#running ??= this.#readOn().finally(() => {

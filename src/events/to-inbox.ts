@@ -6,6 +6,7 @@ import type { Bindings } from "../env.ts"
 import { DeadlineExceeded, within } from "../lib/deadline.ts"
 import { forEachAtOnce } from "../lib/parallel.ts"
 import { second } from "../lib/time.ts"
+import { isOutage } from "./outage.ts"
 import type { Reader, ReaderCtx } from "./reader.ts"
 
 /** How many people are told at the same time. */
@@ -89,7 +90,7 @@ export function inboxReader(
     const people = left.slice(0, room)
     const newsFor = people.length > 0 ? await news.lookUp(people) : () => []
     let count = 0
-    const [error] = await forEachAtOnce(people, atOnce, async (userId) => {
+    const errors = await forEachAtOnce(people, atOnce, async (userId) => {
       const hub = USER_HUB.getByName(userId)
       const departure = departures.get(userId)
       if (departure) await within(deadline, hub.leaveWorkspace(workspaceId, departure))
@@ -100,6 +101,8 @@ export function inboxReader(
       progress.tell(userId, last)
       count += 1
     })
+    // One who is out of order keeps another's entry from being given up.
+    const error = errors.find(isOutage) ?? errors[0]
     if (error !== undefined) throw count > 0 ? new MoreToTell("Not everybody could be told", { cause: error }) : error
     if (people.length < left.length) throw new MoreToTell(`${left.length - people.length} are left to be told`)
     progress.finish(last)

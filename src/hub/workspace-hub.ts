@@ -5,6 +5,7 @@ import { findKeyEnd } from "../domain/api-key-access.ts"
 import { markPumped, readHead, readLog } from "../domain/log.ts"
 import type { Bindings } from "../env.ts"
 import { Lane } from "../events/lane.ts"
+import { isOutage } from "../events/outage.ts"
 import { type Reader, type ReaderCtx, type ReaderName, readerNames } from "../events/reader.ts"
 import { within } from "../lib/deadline.ts"
 import { newId } from "../lib/ids.ts"
@@ -12,7 +13,6 @@ import { second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
 import { HubDatabase } from "./hub-database.ts"
 import { HubState, isEven, type LaneStates, lanesFrom, type Parked } from "./hub-state.ts"
-import { isOutage } from "./outage.ts"
 import { readersOf, sweepOwed } from "./readers.ts"
 import { type Admission, admissionHeader, Realtime } from "./realtime.ts"
 import type { NewSeat } from "./seat.ts"
@@ -228,12 +228,18 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   async #findHead(): Promise<{ seq: number; pumpedSeq: number }> {
     const before = this.#lanes && this.#laneStates()
     const head = await this.#database.run((db) => readHead(db, this.#workspaceId))
-    for (const name of readerNames) {
-      if (!before || before[name].seq <= head.seq) continue
-      this.#lanes?.[name].goBackTo(head.seq)
-      if (name === "realtime") this.#realtime.goBackTo(head.seq)
-    }
+    if (before && readerNames.some((name) => before[name].seq > head.seq)) this.#goBackTo(head.seq)
     return head
+  }
+
+  #goBackTo(seq: number): void {
+    const lowered = Object.entries(this.#laneStates()).map(([name, lane]) => [
+      name,
+      lane.seq > seq ? { seq, failing: null } : lane,
+    ])
+    // With new readers: what they remember is of a log that is no more.
+    this.#open(this.#workspaceId, Object.fromEntries(lowered) as LaneStates)
+    this.#realtime.goBackTo(seq)
   }
 
   /** `from`: how far the log has been read before; null when the database must tell. */

@@ -150,18 +150,6 @@ describe("a reader's lane", () => {
       ),
     ))
 
-  it("goes on behind a log that was cut short", async () => {
-    const { lane, world, settle } = open({ start: { seq: 9, failing: null } })
-    world.length = 5
-    lane.goBackTo(5)
-    world.length = 7
-    lane.offer(7, range(7, 7))
-    await settle()
-    expect(world.read).toEqual([6, 7])
-    lane.goBackTo(8)
-    expect(lane.state.seq).toBe(7)
-  })
-
   it("parks what always fails, after five tries, and reads all others once", () =>
     fc.assert(
       fc.asyncProperty(

@@ -220,13 +220,20 @@ describe("a database that was restored to an earlier moment", () => {
   it("has its new entries read, though their numbers were read before", async () => {
     const ada = await newCaller()
     const { workspaceId } = ada
+    const bob = await joined(ada)
     for (const title of ["1", "2", "3"]) await newTask(ada, { title })
+    await newTask(ada, { title: "For Bob", assigneeIds: [bob.userId] })
     const line = await liveLine(ada)
+    const inbox = async () => {
+      const answer = await bob.get("/api/v1/notifications")
+      return ((await answer.json()) as { data: { task: { title: string } }[] }).data.map(({ task }) => task.title)
+    }
+    await expect.poll(inbox).toEqual(["For Bob"])
     const { seq } = (await eventsOf(ada)).at(-1) ?? { seq: 0 }
     await execute("delete from events where workspace_id = ? and seq > ?", workspaceId, seq - 2)
     await execute("update heads set seq = ?, pumped_seq = ? where workspace_id = ?", seq - 2, seq - 2, workspaceId)
     await env.WORKSPACE_HUB.getByName(workspaceId).catchUp(workspaceId)
-    await newTask(ada, { title: "Anew" })
+    await newTask(ada, { title: "Anew", assigneeIds: [bob.userId] })
     await line.until(() => line.events().length === 1)
     expect(line.messages.slice(1)).toMatchObject([
       { type: "resync", seq: seq - 2, data: { reason: "behind" } },
@@ -236,6 +243,7 @@ describe("a database that was restored to an earlier moment", () => {
       const { lanes } = await env.WORKSPACE_HUB.getByName(workspaceId).status()
       expect([lanes?.inbox.seq, lanes?.webhooks.seq]).toEqual([seq - 1, seq - 1])
     })
+    await expect.poll(inbox).toEqual(["Anew", "For Bob"])
   })
 })
 
