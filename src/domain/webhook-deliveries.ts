@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, getTableColumns, gte, lte, sql } from "drizzle-orm"
+import { and, asc, desc, eq, getTableColumns, gte, lte, type SQL, sql } from "drizzle-orm"
 import type {
   AttemptView,
   DeliveryDetailsView,
@@ -10,13 +10,21 @@ import type {
 import type { Row } from "../db/tables.ts"
 import { rfc3339, rfc3339OrNull } from "../lib/time.ts"
 import { messageIdOf } from "../lib/webhook-signature.ts"
+import { levelIn, namedLevel } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, invalid, notFound } from "./errors.ts"
 import { commit, commitNothing, untilUncontested } from "./events.ts"
 import { cutPage, examinedRows, formatCursor, parseCursor } from "./lists.ts"
 import { permit } from "./permissions.ts"
 import { attemptOf, replayed } from "./webhook-outcomes.ts"
-import { changeOfWebhook, expectWebhook, replaceWebhook, selectWebhook, type Webhook } from "./webhook-rows.ts"
+import {
+  changeOfWebhook,
+  expectManaged,
+  managing,
+  replaceWebhook,
+  selectManaged,
+  type Webhook,
+} from "./webhook-rows.ts"
 
 // What people see of deliveries, and have sent again.
 
@@ -80,7 +88,7 @@ export async function listDeliveries(
     window: Math.max(limit + 1, examinedRows - 2 * limit),
   })
   const [[webhook], rows] = await db.read(
-    selectWebhook(ctx, webhookId),
+    selectManaged(ctx, webhookId),
     db.sql
       .select({
         ...getTableColumns(deliveries),
@@ -90,7 +98,7 @@ export async function listDeliveries(
       .from(sql`${page} page`)
       .innerJoin(deliveries, and(isOf(ctx, webhookId), eq(deliveries.seq, sql`page.id`))),
   )
-  expectWebhook(webhook)
+  expectManaged(webhook)
   const placed = rows.map((row) => ({ ...row, k: Number(row.k), id: "" }))
   const cut = cutPage(placed, limit, "desc")
   return { data: cut.rows.map(deliveryView), next: cut.next && formatCursor(list, cut.next) }
@@ -120,9 +128,10 @@ export async function getDelivery(ctx: Ctx, webhookId: string, seqText: string):
   permit(ctx, "webhook:manage")
   const seq = seqIn(seqText)
   const { webhookAttempts: attempts } = ctx.db.tables
-  const [[webhook], [delivery], log] = await ctx.db.read(
-    selectWebhook(ctx, webhookId),
+  const [[webhook], [delivery], projects, log] = await ctx.db.read(
+    selectManaged(ctx, webhookId),
     selectDelivery(ctx, webhookId, seq),
+    selectProjectsOf(ctx, seq),
     ctx.db.sql
       .select()
       .from(attempts)
@@ -130,9 +139,24 @@ export async function getDelivery(ctx: Ctx, webhookId: string, seqText: string):
       .orderBy(desc(attempts.attempt))
       .limit(shownAttempts),
   )
-  expectWebhook(webhook)
+  expectManaged(webhook)
   if (!delivery) throw notFound("delivery")
-  return { ...deliveryView(delivery), log: log.map(attemptView) }
+  // A project may have become private since, or the webhook have named it once: what it was sent is not for everybody.
+  const isSeen = projects.every((project) => levelIn(ctx.actor.role, project) > 0)
+  const shown = isSeen ? log : log.map((each) => ({ ...each, request: {}, response: null }))
+  return { ...deliveryView(delivery), log: shown.map(attemptView) }
+}
+
+/** The projects that an event is about. */
+function selectProjectsOf(ctx: Ctx, seq: number) {
+  const { events, projects } = ctx.db.tables
+  const of = (column: SQL) =>
+    sql`(select ${column} from ${events} e where e.workspace_id = ${ctx.workspaceId} and e.seq = ${seq})`
+  const isOf = sql`${projects.id} in (${of(sql`e.project_id`)}, ${of(sql`e.previous_project_id`)})`
+  return ctx.db.sql
+    .select({ visibility: projects.visibility, named: namedLevel(ctx, sql`${projects.id}`).as("named_level") })
+    .from(projects)
+    .where(and(eq(projects.workspaceId, ctx.workspaceId), isOf))
 }
 
 /** Has one event sent again at once, with the whole schedule before it, whatever became of it before. */
@@ -140,8 +164,8 @@ export async function replayDelivery(ctx: Ctx, webhookId: string, seqText: strin
   permit(ctx, "webhook:manage")
   const seq = seqIn(seqText)
   return untilUncontested(async () => {
-    const [[row], [delivery]] = await ctx.db.read(selectWebhook(ctx, webhookId), selectDelivery(ctx, webhookId, seq))
-    const webhook = expectWebhook(row)
+    const [[row], [delivery]] = await ctx.db.read(selectManaged(ctx, webhookId), selectDelivery(ctx, webhookId, seq))
+    const webhook = expectManaged(row)
     expectActive(webhook)
     if (!delivery) throw notFound("delivery")
     const at = ctx.now()
@@ -160,7 +184,7 @@ export async function replayRange(ctx: Ctx, webhookId: string, input: NewReplayI
   const { webhookDeliveries: deliveries } = ctx.db.tables
   return untilUncontested(async () => {
     const [[row], rows] = await ctx.db.read(
-      selectWebhook(ctx, webhookId),
+      selectManaged(ctx, webhookId),
       ctx.db.sql
         .select({ seq: deliveries.seq, status: deliveries.status })
         .from(deliveries)
@@ -168,7 +192,7 @@ export async function replayRange(ctx: Ctx, webhookId: string, input: NewReplayI
         .orderBy(asc(deliveries.seq))
         .limit(replayedAtMost + 1),
     )
-    const webhook = expectWebhook(row)
+    const webhook = expectManaged(row)
     expectActive(webhook)
     const examined = rows.slice(0, replayedAtMost)
     const seqs = examined.filter((each) => !status || each.status === status).map(({ seq }) => seq)
@@ -205,6 +229,7 @@ async function sendAgain(ctx: Ctx, webhook: Webhook, seqs: number[], { at, told,
   const change = { id: webhook.id, revision: webhook.revision + 1 }
   await commit(ctx, {
     permission: "webhook:manage",
+    beside: managing(webhook.projectIds),
     at,
     rows: [again, replaceWebhook(ctx, webhook, { updatedAt: at })],
     changes: [changeOfWebhook(change, "webhook.replayed", { before: null, after: told })],
