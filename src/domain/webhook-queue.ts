@@ -1,9 +1,9 @@
-import { and, asc, eq, isNotNull, isNull, lte, sql } from "drizzle-orm"
+import { and, asc, eq, getTableColumns, isNotNull, isNull, lte, sql } from "drizzle-orm"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
 import { insertRows } from "../db/rows.ts"
 import { minute } from "../lib/time.ts"
-import type { Webhook } from "./webhook-rows.ts"
+import { type MadeWebhook, madeSeqOf } from "./webhook-rows.ts"
 import { findSurroundings, mayConcern, sentOf } from "./webhook-sight.ts"
 import { webhooksAtMost } from "./webhooks.ts"
 
@@ -18,11 +18,11 @@ export const lease = 2 * minute
 export const sweptAtMost = 200
 
 /** The webhooks of a workspace that are sent to. */
-export async function findActiveWebhooks(db: Db, workspaceId: string): Promise<Webhook[]> {
+export async function findActiveWebhooks(db: Db, workspaceId: string): Promise<MadeWebhook[]> {
   const { webhooks } = db.tables
   const [rows] = await db.read(
     db.sql
-      .select()
+      .select({ ...getTableColumns(webhooks), madeSeq: madeSeqOf({ db, workspaceId }) })
       .from(webhooks)
       .where(and(eq(webhooks.workspaceId, workspaceId), isNull(webhooks.deletedAt), eq(webhooks.status, "active")))
       .limit(webhooksAtMost),
@@ -38,7 +38,7 @@ type Scope = { db: Db; workspaceId: string; now: () => number }
  */
 export async function owe(
   { db, workspaceId, now }: Scope,
-  webhooks: readonly Webhook[],
+  webhooks: readonly MadeWebhook[],
   entries: readonly LogEntry[],
 ): Promise<DueAttempt[]> {
   const concerning = entries.filter((entry) => webhooks.some((webhook) => mayConcern(entry, webhook)))
@@ -48,7 +48,7 @@ export async function owe(
   const rows = concerning.flatMap((entry) =>
     webhooks
       // What happened before a webhook was made is not for it, however late it is read.
-      .filter(({ createdAt }) => entry.at >= createdAt)
+      .filter(({ madeSeq }) => entry.seq > madeSeq)
       .flatMap((webhook) => {
         const told = sentOf(entry, webhook, around)
         return told ? [{ webhookId: webhook.id, seq: entry.seq, type: told.type }] : []

@@ -16,6 +16,19 @@ import { permit } from "./permissions.ts"
 export type Webhook = Row<"webhooks">
 type Scope = { db: Db; workspaceId: string }
 
+/** What a webhook is read with that is owed something: what is for it comes behind this number of the log. */
+export type MadeWebhook = Webhook & { madeSeq: number }
+
+/**
+ * Where the log tells that a webhook was made, to be read with it: clocks differ, and a commit may have waited, so times
+ * do not tell what came later.
+ */
+export function madeSeqOf({ db, workspaceId }: Scope) {
+  const { events, webhooks } = db.tables
+  const told = sql`select e.seq from ${events} e where e.workspace_id = ${workspaceId} and e.subject_id = ${webhooks}.id and e.revision = 1`
+  return sql<number>`coalesce((${told}), 0)`.mapWith(Number).as("made_seq")
+}
+
 export function webhookView(webhook: Webhook): WebhookView {
   const { id, url, description, events, projectIds, labelIds, status, createdBy, revision } = webhook
   return {

@@ -1,5 +1,5 @@
 import { type DueAttempt, findActiveWebhooks, leaseDue, owe } from "../domain/webhook-queue.ts"
-import type { Webhook } from "../domain/webhook-rows.ts"
+import type { MadeWebhook } from "../domain/webhook-rows.ts"
 import type { DeliveryMessage, Reader, ReaderCtx } from "./reader.ts"
 
 /** As many as a queue takes at once. */
@@ -12,7 +12,7 @@ const isOfWebhooks = ({ type }: { type: string }) => type.startsWith("webhook.")
  * workspace without webhooks costs no query per event.
  */
 export function toWebhooks(queue: Queue<DeliveryMessage>): Reader {
-  let known: Webhook[] | null = null
+  let known: MadeWebhook[] | null = null
   return {
     name: "webhooks",
     async read(ctx, entries) {

@@ -84,9 +84,15 @@ describe("the reader for webhooks", () => {
   it("owes a webhook nothing from before it was made, however late that is read", async () => {
     const caller = await newCaller()
     await newTask(caller)
-    await new Promise((resolve) => setTimeout(resolve, 20))
     await newWebhook(caller, { url: newReceiver().url })
     const after = await newTask(caller)
+    // What was written by one with another clock, or had to wait: the order is the log's.
+    await execute("update webhooks set created_at = ? where workspace_id = ?", Date.now() + 60_000, caller.workspaceId)
+    await execute(
+      "update events set at = ? where workspace_id = ? and seq < 4",
+      Date.now() + 90_000,
+      caller.workspaceId,
+    )
     const { read, log, queued } = open(caller)
     const entries = await log()
     await read(entries)
