@@ -45,12 +45,13 @@ type Asked = { permission: Permission; level: Level; projectIds: SQL }
 
 /**
  * Whether the actor, as they stand now and not as their token says, has a permission, and a level in every project of a
- * JSON array, deleted ones too: what was in them is still in the log. Nothing is asked for null.
+ * JSON array, deleted ones too: what was in them is still in the log. Nothing is asked for null. As in `sees`, no `exists`
+ * for what is looked up one by one.
  */
 export function reachesAll({ db, workspaceId, actor }: Viewer, { permission, level, projectIds }: Asked) {
-  const { members, projects, projectMembers } = db.tables
-  const isOpen = sql`exists (select 1 from ${projects} p where p.workspace_id = ${workspaceId} and p.id = c.value and p.visibility = 'workspace')`
-  const isNamed = sql`exists (select 1 from ${projectMembers} named where named.workspace_id = ${workspaceId} and named.project_id = c.value and named.user_id = ${actor.userId} and named.level >= ${levels[level]})`
+  const { members, projects } = db.tables
+  const isOpen = sql`coalesce((select p.visibility from ${projects} p where p.workspace_id = ${workspaceId} and p.id = c.value), '') = 'workspace'`
+  const isNamed = sql`coalesce(${namedLevel({ db, workspaceId, actor }, sql`c.value`)}, 0) >= ${levels[level]}`
   const reaches = sql`((${db.oneOf(sql`m.role`, rolesInOpenProjects(level))} and ${isOpen}) or ${isNamed})`
   const lacksNone = sql`(m.role = 'owner' or not exists (select 1 from ${db.elements(projectIds)} where not ${reaches}))`
   return sql<
