@@ -1,4 +1,4 @@
-import { type DueAttempt, findActiveWebhooks, leaseDue, owe } from "../domain/webhook-queue.ts"
+import { findActiveWebhooks, type LeasedAttempt, leaseDue, owe } from "../domain/webhook-queue.ts"
 import type { MadeWebhook } from "../domain/webhook-rows.ts"
 import type { DeliveryMessage, Reader, ReaderCtx } from "./reader.ts"
 
@@ -31,7 +31,11 @@ export async function sweepDeliveries(ctx: ReaderCtx, queue: Queue<DeliveryMessa
   return nextAt
 }
 
-async function enqueue(queue: Queue<DeliveryMessage>, workspaceId: string, due: readonly DueAttempt[]): Promise<void> {
+async function enqueue(
+  queue: Queue<DeliveryMessage>,
+  workspaceId: string,
+  due: readonly LeasedAttempt[],
+): Promise<void> {
   for (let from = 0; from < due.length; from += messagesPerBatch) {
     const batch = due.slice(from, from + messagesPerBatch)
     await queue.sendBatch(batch.map((each) => ({ body: { workspaceId, ...each } })))

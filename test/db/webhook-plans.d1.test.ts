@@ -9,8 +9,9 @@ beforeAll(async () => {
   path = await buildManyDeliveries()
 })
 
-/** What is leased is given as one parameter, and looked at once. */
-const withoutGiven = (plan: string[]) => plan.filter((step) => step !== "SCAN j VIRTUAL TABLE INDEX 1:")
+/** What is leased is given as one parameter, and looked at once, as are the webhooks that are owed something. */
+const withoutGiven = (plan: string[]) =>
+  plan.filter((step) => !["SCAN j VIRTUAL TABLE INDEX 1:", "SCAN owed", "SCAN leased"].includes(step))
 /** The projects that a webhook names stand in its row. */
 const withoutNamed = (plan: string[]) => plan.filter((step) => step !== "SCAN c VIRTUAL TABLE INDEX 1:")
 

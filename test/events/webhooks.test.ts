@@ -1,14 +1,16 @@
 import { createExecutionContext, createMessageBatch, evictDurableObject, getQueueResult } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { beforeAll, describe, expect, it } from "vitest"
+import { openDb } from "../../src/db/db.ts"
 import type { Mail } from "../../src/domain/mail.ts"
-import { lease } from "../../src/domain/webhook-queue.ts"
+import { lease, leaseDue } from "../../src/domain/webhook-queue.ts"
 import { deliverBatch } from "../../src/events/deliver.ts"
 import type { DeliveryMessage } from "../../src/events/reader.ts"
 import { keptMessages } from "../../src/mail/embedded-mail.ts"
 import { openApp } from "../support/app.ts"
 import { type Caller, eventsOf, newCaller, newProject, newTask, problemIn } from "../support/caller.ts"
 import { execute, rowsOf } from "../support/database.ts"
+import { between } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
 import {
   answering,
@@ -492,17 +494,19 @@ async function unqueued(receiver: Receiver, count = 1) {
   const tasks = await Promise.all(Array.from({ length: count }, () => newTask(caller)))
   const seqs = (await eventsOf(caller)).filter(({ type }) => type === "task.created").map(({ seq }) => seq)
   expect(seqs).toHaveLength(tasks.length)
+  const until = Date.now() + lease
   for (const seq of seqs) {
     await execute(
       "insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values (?, ?, ?, 'task.created', 'pending', 0, ?, null, 0, 0)",
       caller.workspaceId,
       webhook.id,
       seq,
-      Date.now() + lease,
+      until,
     )
   }
   await execute("update webhooks set events = '[]' where workspace_id = ?", caller.workspaceId)
-  const message = (seq: number, number = 1) => ({ workspaceId: caller.workspaceId, webhookId: webhook.id, seq, number })
+  const { workspaceId } = caller
+  const message = (seq: number, number = 1) => ({ workspaceId, webhookId: webhook.id, seq, number, until })
   return { caller, webhook, seqs, message }
 }
 
@@ -575,9 +579,101 @@ describe("a message", () => {
     }
     const receiver = newReceiver(...Array.from({ length: 8 }, () => slow))
     const { seqs, message } = await unqueued(receiver, 8)
-    await consume(seqs.map((seq) => message(seq)))
+    const bodies = seqs.map((seq) => message(seq))
+    await consume(bodies, { timeoutMs: 15_000 })
     expect(receiver.received).toHaveLength(8)
     expect(most).toBe(3)
+  })
+})
+
+describe("an endpoint that hangs", () => {
+  const never = () => new Promise<Response>((resolve) => setTimeout(resolve, 600, new Response()))
+
+  it("keeps the rest of its batch from waiting: what is left for it is put back, and the others are sent", async () => {
+    const [tarpit, other] = [newReceiver(...Array.from({ length: 20 }, () => never)), newReceiver()]
+    const [stuck, fine] = [await unqueued(tarpit, 8), await unqueued(other, 4)]
+    const messages = [stuck, fine].flatMap(({ seqs, message }) => seqs.map((seq) => message(seq)))
+    const told: [string, number][] = []
+    const { instance } = await openApp()
+    const owe = async (workspaceId: string, at: number) => {
+      told.push([workspaceId, at])
+    }
+    const { explicitAcks } = await consume(messages, { hubs: { ...instance.hubs, owe } })
+    expect([explicitAcks.length, tarpit.received.length, other.received.length]).toEqual([12, 3, 4])
+    const rows = await rowsOfDeliveries(stuck.caller)
+    const left = rows.filter(({ attempts }) => attempts === 0)
+    expect(left).toHaveLength(5)
+    for (const { next_attempt_at: at } of left) {
+      expect(Number(at)).toBeGreaterThan(Date.now())
+      expect(Number(at)).toBeLessThan(Date.now() + 31_000)
+      expect(told).toContainEqual([stuck.caller.workspaceId, Number(at)])
+    }
+    expect((await rowsOfDeliveries(fine.caller)).every(({ status }) => status === "delivered")).toBe(true)
+  })
+
+  it("has few under way, batch after batch, while another one is sent all of its own", async () => {
+    const [tarpit, other] = [newReceiver(...Array.from({ length: 500 }, () => never)), newReceiver()]
+    const { caller, webhook, seqs } = await unqueued(tarpit, 60)
+    const fine = await newWebhook(caller, { url: other.url })
+    const { workspaceId } = caller
+    await execute(
+      `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at)
+       select workspace_id, ?, seq, type, status, attempts, 2, last_status, created_at, updated_at from webhook_deliveries where workspace_id = ?`,
+      fine.id,
+      workspaceId,
+    )
+    await execute("update webhook_deliveries set next_attempt_at = 1 where webhook_id = ?", webhook.id)
+    await execute("update webhooks set failing_since = ? where id = ?", Date.now(), webhook.id)
+    const { instance } = await openApp()
+    const hubs = { ...instance.hubs, owe: () => Promise.resolve() }
+    const db = openDb(instance.database.connect())
+    const sent: string[] = []
+    for (let sweep = 0; sweep < 3; sweep += 1) {
+      const { due } = await leaseDue({ db, workspaceId, now: Date.now })
+      sent.push(...due.map(({ webhookId }) => webhookId))
+      for (let from = 0; from < due.length; from += 20) {
+        await consume(
+          due.slice(from, from + 20).map((each) => ({ ...each, workspaceId })),
+          { hubs },
+        )
+      }
+    }
+    await db.close()
+    expect(other.received).toHaveLength(seqs.length)
+    expect(sent.filter((id) => id === webhook.id)).toHaveLength(2)
+    expect(tarpit.received).toHaveLength(2)
+  })
+
+  it("costs nothing for what was queued again and again: whatever is too late is put away unread", async () => {
+    const receiver = newReceiver()
+    const { caller, seqs, message } = await unqueued(receiver)
+    const [seq = 0] = seqs
+    const late = { ...message(seq), until: Date.now() - 1 }
+    let trips = 0
+    const { instance } = await openApp({
+      database: between((batch) => {
+        trips += 1
+        return batch.run()
+      }),
+    })
+    const { explicitAcks } = await consume(
+      Array.from({ length: 20 }, () => late),
+      { database: instance.database },
+    )
+    expect([explicitAcks.length, receiver.received.length, trips]).toEqual([20, 0, 0])
+    expect(await rowsOfDeliveries(caller)).toMatchObject([{ attempts: 0, status: "pending" }])
+  })
+})
+
+describe("more than may be under way at once", () => {
+  it("is sent all the same, and at once: each batch makes room for the next", async () => {
+    const { caller, receiver } = await opened({ events: ["task.created"] })
+    const tasks = Array.from({ length: 100 }, (_, n) => ({ projectId: caller.inboxId, title: `${n}` }))
+    for (let n = 0; n < 3; n += 1) expect((await caller.post(`${api}/tasks/bulk`, { tasks })).status).toBe(201)
+    const start = Date.now()
+    await eventually(() => expect(new Set(receiver.received.map(({ message }) => message.data.seq)).size).toBe(300))
+    expect(Date.now() - start).toBeLessThan(15_000)
+    expect(receiver.received).toHaveLength(300)
   })
 })
 
