@@ -8,7 +8,7 @@ import { deliverBatch } from "../../src/events/deliver.ts"
 import type { DeliveryMessage } from "../../src/events/reader.ts"
 import { keptMessages } from "../../src/mail/embedded-mail.ts"
 import { openApp } from "../support/app.ts"
-import { type Caller, eventsOf, newCaller, newProject, newTask, problemIn } from "../support/caller.ts"
+import { type Caller, costOf, eventsOf, newCaller, newProject, newTask, problemIn } from "../support/caller.ts"
 import { execute, rowsOf } from "../support/database.ts"
 import { between } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
@@ -451,20 +451,77 @@ describe("a replay", () => {
     )
   })
 
+  it("sends what was missed while it was disabled, as the webhook chooses, and once it is there it is no longer missed", async () => {
+    const caller = await newCaller()
+    await newTask(caller, { title: "Before it was made" })
+    const hidden = await newProject(caller, { visibility: "private" })
+    const receiver = newReceiver()
+    const webhook = await newWebhook(caller, { url: receiver.url, events: ["task.created", "task.closed"] })
+    const path = `${api}/webhooks/${webhook.id}`
+    await newTask(caller, { title: "Sent" })
+    await eventually(async () =>
+      expect(await deliveriesOf(caller, webhook.id)).toMatchObject([{ status: "delivered" }]),
+    )
+    await caller.delete(`${path}/activation`)
+    const missed = await newTask(caller, { title: "Missed" })
+    await caller.patch(`${api}/tasks/${missed.id}`, { priority: 1 })
+    await caller.put(`${api}/tasks/${missed.id}/closure`)
+    await newTask(caller, { title: "Hidden", projectId: hidden.id })
+    await caller.put(`${path}/activation`)
+    const range = { fromSeq: 1, toSeq: 10_000 }
+    const none = await caller.post(`${path}/replays`, { ...range, status: "delivered" })
+    expect(await none.json()).toEqual({ replayed: 1, nextSeq: null })
+    const first = await caller.post(`${path}/replays`, { ...range, status: "failed" })
+    expect(await first.json()).toEqual({ replayed: 2, nextSeq: null })
+    expect(costOf(first).trips).toBe(3)
+    await eventually(async () =>
+      expect((await deliveriesOf(caller, webhook.id)).map(({ status }) => status)).toEqual(Array(3).fill("delivered")),
+    )
+    const missing = receiver.received.filter(({ message }) => message.data.subjectId === missed.id)
+    expect(missing.map(({ message }) => message.type).toSorted()).toEqual(["task.closed", "task.created"])
+    const [{ seq, messageId } = { seq: 0, messageId: "" }] = await deliveriesOf(caller, webhook.id)
+    expect(missing.find(({ message }) => message.data.seq === seq)?.headers.get("webhook-id")).toBe(messageId)
+    const again = await caller.post(`${path}/replays`, { ...range, status: "failed" })
+    expect(await again.json()).toEqual({ replayed: 0, nextSeq: null })
+    const all = await caller.post(`${path}/replays`, range)
+    expect(await all.json()).toEqual({ replayed: 3, nextSeq: null })
+    expect(JSON.stringify(receiver.received)).not.toMatch(/Before it was made|Hidden/)
+  })
+
+  it("goes through a long range that was missed in parts, each of which is sent", async () => {
+    const { caller, receiver, webhook } = await opened({ events: ["task.created"] })
+    const path = `${api}/webhooks/${webhook.id}`
+    await caller.delete(`${path}/activation`)
+    const tasks = Array.from({ length: 100 }, (_, n) => ({ projectId: caller.inboxId, title: `${n}` }))
+    for (let n = 0; n < 3; n += 1) expect((await caller.post(`${api}/tasks/bulk`, { tasks })).status).toBe(201)
+    await caller.put(`${path}/activation`)
+    let replayed = 0
+    let requests = 0
+    for (let fromSeq: number | null = 1; fromSeq !== null; requests += 1) {
+      const answer = await caller.post(`${path}/replays`, { fromSeq, toSeq: 1_000_000, status: "failed" })
+      const part = (await answer.json()) as { replayed: number; nextSeq: number | null }
+      replayed += part.replayed
+      fromSeq = part.nextSeq
+    }
+    expect([replayed, requests]).toEqual([300, 2])
+    await eventually(() => expect(new Set(receiver.received.map(({ message }) => message.data.seq)).size).toBe(300))
+  })
+
   it("takes a range in parts, and tells where to go on", async () => {
     const { caller, webhook } = await opened({ events: ["task.closed"] })
-    await execute("update webhooks set status = 'active' where workspace_id = ?", caller.workspaceId)
+    // The log goes on as far.
+    await execute("update heads set seq = 300 where workspace_id = ?", caller.workspaceId)
     const rows = Array.from(
-      { length: 501 },
+      { length: 201 },
       (_, n) => `('${caller.workspaceId}', '${webhook.id}', ${n + 10}, 'task.closed', 'failed', 10, null, 500, 0, 0)`,
     )
     await execute(
       `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values ${rows.join(", ")}`,
     )
     const path = `${api}/webhooks/${webhook.id}/replays`
-    const answer = await caller.post(path, { fromSeq: 1, toSeq: 510 })
-    expect(await answer.json()).toEqual({ replayed: 500, nextSeq: 510 })
-    const rest = await caller.post(path, { fromSeq: 510, toSeq: 510, status: "delivered" })
+    const answer = await caller.post(path, { fromSeq: 10, toSeq: 210 })
+    expect(await answer.json()).toEqual({ replayed: 200, nextSeq: 210 })
+    const rest = await caller.post(path, { fromSeq: 210, toSeq: 210, status: "delivered" })
     expect(await rest.json()).toEqual({ replayed: 0, nextSeq: null })
   })
 })
