@@ -182,13 +182,10 @@ const seq = z.int().min(1)
 export const NewReplay = z.strictObject({
   fromSeq: seq,
   toSeq: seq,
-  status: z
-    .enum(deliveryStatuses)
-    .optional()
-    .meta({
-      description:
-        "Only those; all of them, when omitted. What was missed while the webhook was disabled counts as failed",
-    }),
+  status: z.enum(deliveryStatuses).optional().meta({
+    description:
+      "Only those; all of them, when omitted. What was missed while the webhook was disabled counts as failed",
+  }),
 })
 export type NewReplayInput = z.output<typeof NewReplay>
 

@@ -1,10 +1,8 @@
 import * as z from "zod"
 import { type Db, type Landed, openDb } from "../db/db.ts"
 import type { Database } from "../db/engine.ts"
-import type { Mail } from "../domain/mail.ts"
 import { type AttemptCtx, type Attempted, findAttempt, settleAttempt, takeAttempt } from "../domain/webhook-attempts.ts"
 import { LookupFailed, type Targets } from "../domain/webhook-filters.ts"
-import { mailDisabled } from "../domain/webhook-mail.ts"
 import { putBack } from "../domain/webhook-queue.ts"
 import type { Webhook } from "../domain/webhook-rows.ts"
 import { findSurroundings, messageOf, viewFor } from "../domain/webhook-sight.ts"
@@ -21,7 +19,6 @@ import { sendMessage } from "./send-message.ts"
 export type Delivering = {
   database: Database
   instanceKey: CryptoKey
-  mail: Mail
   targets: Targets
   hubs: { tell(landed: readonly Landed[]): Promise<void>; owe(workspaceId: string, at: number): Promise<void> }
   now: () => number
@@ -100,7 +97,7 @@ async function settle(db: Db, message: Message<DeliveryMessage>, learned: Learne
 
 async function deliver(db: Db, due: DeliveryMessage, learned: Learned, parts: Delivering): Promise<void> {
   const { workspaceId, webhookId } = due
-  const { now, waits, random = Math.random, hubs, mail, timeoutMs } = parts
+  const { now, waits, random = Math.random, hubs, timeoutMs } = parts
   // However many are queued again while a queue is behind: those whose time is over cost nothing.
   if (now() >= due.until) return
   if (learned.slow.has(webhookId)) {
@@ -123,9 +120,6 @@ async function deliver(db: Db, due: DeliveryMessage, learned: Learned, parts: De
   // It is disabled, told of or not: what fails from here on is not tried again.
   const ours = db.landed.filter((landed) => landed.workspaceId === workspaceId)
   await hubs.tell(ours).catch((error: unknown) => logFailure(webhook.id, "tell hubs", error))
-  await mailDisabled({ db, workspaceId, mail }, webhook, disabledReason).catch((error: unknown) =>
-    logFailure(webhook.id, "mail", error),
-  )
 }
 
 type Found = NonNullable<Awaited<ReturnType<typeof findAttempt>>>

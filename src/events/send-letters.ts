@@ -5,6 +5,7 @@ import type { Mail } from "../domain/mail.ts"
 import { notificationLetter } from "../domain/notification-mail.ts"
 import type { Kept } from "../domain/notifications.ts"
 import { findSight, seesProject } from "../domain/sight.ts"
+import { disabledLetter } from "../domain/webhook-mail.ts"
 import type { Bindings } from "../env.ts"
 import { logFailure } from "../observability/log.ts"
 import type { LetterMessage } from "./reader.ts"
@@ -20,7 +21,7 @@ const retrySeconds = 60
 export async function sendLetters(batch: MessageBatch<LetterMessage>, given: Given): Promise<void> {
   for (const message of batch.messages) {
     try {
-      await sendLetter(message.body.userId, given)
+      await sendLetter(message.body, given)
       message.ack()
     } catch (error) {
       logFailure(message.id, "letter", error)
@@ -29,7 +30,12 @@ export async function sendLetters(batch: MessageBatch<LetterMessage>, given: Giv
   }
 }
 
-async function sendLetter(userId: string, { database, mail, hubs }: Given): Promise<void> {
+async function sendLetter({ userId, disabled }: LetterMessage, { database, mail, hubs }: Given): Promise<void> {
+  if (disabled) {
+    const found = mail.delivers ? await inDatabase(database, (db) => disabledLetter(db, userId, disabled)) : null
+    if (found) await mail.send(found)
+    return
+  }
   const hub = hubs.getByName(userId)
   const kept = await hub.unsentNotifications()
   if (kept.length === 0) return
@@ -42,6 +48,15 @@ async function sendLetter(userId: string, { database, mail, hubs }: Given): Prom
   await hub.notificationsSent(kept.map(({ id }) => id))
 }
 
+async function inDatabase<T>(database: Database, work: (db: Db) => Promise<T>): Promise<T> {
+  const db = openDb(database.connect())
+  try {
+    return await work(db)
+  } finally {
+    await db.close()
+  }
+}
+
 /**
  * Where to write, and what of it the person still sees: a digest gathers for a day. Null for an address that nobody has
  * confirmed: others shall not be written to.
@@ -51,17 +66,14 @@ async function recipientOf(
   userId: string,
   kept: Kept[],
 ): Promise<{ address: string; seen: Kept[] } | null> {
-  const db = openDb(database.connect())
-  try {
+  return inDatabase(database, async (db) => {
     const { users } = db.tables
     const [[user]] = await db.read(
       db.sql.select({ email: users.email, verifiedAt: users.emailVerifiedAt }).from(users).where(eq(users.id, userId)),
     )
     if (!user || user.verifiedAt === null) return null
     return { address: user.email, seen: await stillSeen(db, userId, kept) }
-  } finally {
-    await db.close()
-  }
+  })
 }
 
 async function stillSeen(db: Db, userId: string, kept: Kept[]): Promise<Kept[]> {

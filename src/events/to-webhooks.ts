@@ -1,6 +1,7 @@
+import { disabledFor } from "../domain/webhook-mail.ts"
 import { findActiveWebhooks, type LeasedAttempt, leaseDue, owe } from "../domain/webhook-queue.ts"
 import type { MadeWebhook } from "../domain/webhook-rows.ts"
-import type { DeliveryMessage, Reader, ReaderCtx } from "./reader.ts"
+import type { DeliveryMessage, LetterMessage, Reader, ReaderCtx } from "./reader.ts"
 
 /** As many as a queue takes at once. */
 const messagesPerBatch = 100
@@ -11,11 +12,14 @@ const isOfWebhooks = ({ type }: { type: string }) => type.startsWith("webhook.")
  * Owes webhooks what happens. Which there are is remembered, and asked again once the log says that it has changed: a
  * workspace without webhooks costs no query per event.
  */
-export function toWebhooks(queue: Queue<DeliveryMessage>): Reader {
+export function toWebhooks(queue: Queue<DeliveryMessage>, letters: Queue<LetterMessage>): Reader {
   let known: MadeWebhook[] | null = null
   return {
     name: "webhooks",
     async read(ctx, entries) {
+      // Before the cursor moves on: whoever is to be told is told at least once, and each of them alone.
+      const told = await disabledFor(ctx.db, ctx.workspaceId, entries)
+      for (const body of told) await letters.send(body)
       if (!known || entries.some(isOfWebhooks)) known = await findActiveWebhooks(ctx.db, ctx.workspaceId)
       if (known.length === 0) return
       await enqueue(queue, ctx.workspaceId, await owe(ctx, known, entries))

@@ -3,12 +3,13 @@ import type { LogEntry } from "../../src/db/commit.ts"
 import { openDb } from "../../src/db/db.ts"
 import { readLog } from "../../src/domain/log.ts"
 import { underWayAtMost, underWayWhileFailing } from "../../src/domain/webhook-queue.ts"
-import type { DeliveryMessage } from "../../src/events/reader.ts"
+import type { DeliveryMessage, LetterMessage } from "../../src/events/reader.ts"
 import { sweepDeliveries, toWebhooks } from "../../src/events/to-webhooks.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { type Caller, newCaller, newTask } from "../support/caller.ts"
 import { execute } from "../support/database.ts"
 import { between } from "../support/faults.ts"
+import { joined } from "../support/people.ts"
 import { deliveriesOf, mockNetwork, newReceiver, newWebhook } from "../support/receivers.ts"
 
 beforeAll(mockNetwork)
@@ -33,9 +34,18 @@ function open({ workspaceId }: Caller) {
   let now = Date.now()
   const db = openDb(counting.connect())
   const ctx = { db, workspaceId, now: () => now, newId }
-  const reader = toWebhooks(queue)
+  const letters: LetterMessage[] = []
+  const post = {
+    send: (body: LetterMessage) => {
+      if (state.isQueueDown) return Promise.reject(new Error("queue is down"))
+      letters.push(body)
+      return Promise.resolve()
+    },
+  } as unknown as Queue<LetterMessage>
+  const reader = toWebhooks(queue, post)
   return {
     queued,
+    letters,
     state,
     read: (entries: LogEntry[]) => reader.read(ctx, entries),
     sweep: () => sweepDeliveries(ctx, queue),
@@ -144,6 +154,29 @@ async function insertOwed({ workspaceId }: Caller, webhookId: string, from: numb
     `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values ${rows.join(", ")}`,
   )
 }
+
+describe("a webhook that the system disabled", () => {
+  it("is told to each owner and the admin who made it, again when the queue did not take it", async () => {
+    const caller = await newCaller()
+    const [owner, admin] = [await joined(caller, "owner", "Olga"), await joined(caller, "admin", "Adam")]
+    await joined(caller, "admin", "Anna")
+    const { id } = await newWebhook(admin, { url: newReceiver().url, events: ["task.closed"] })
+    const { read, log, letters, state } = open(caller)
+    const [made] = (await log()).slice(-1)
+    if (!made) throw new Error("No entry")
+    const data = { before: { status: "active" }, after: { status: "disabled", disabledReason: "failing" } }
+    const entry: LogEntry = { ...made, type: "webhook.disabled", actorId: "system", seq: made.seq + 1, data }
+    state.isQueueDown = true
+    await expect(read([entry])).rejects.toThrow("queue is down")
+    state.isQueueDown = false
+    await read([entry])
+    const disabled = { workspaceId: caller.workspaceId, webhookId: id, reason: "failing" }
+    expect(new Set(letters.map(({ userId }) => userId))).toEqual(new Set([caller.userId, owner.userId, admin.userId]))
+    for (const letter of letters) expect(letter.disabled).toEqual(disabled)
+    await read([{ ...entry, actorId: admin.userId, data: { ...data, after: { disabledReason: "user" } } }])
+    expect(letters).toHaveLength(3)
+  })
+})
 
 describe("how many are under way", () => {
   it("is bounded when they are owed: what there is no room for is due, and nobody has it", async () => {

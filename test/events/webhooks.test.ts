@@ -5,7 +5,8 @@ import { openDb } from "../../src/db/db.ts"
 import type { Mail } from "../../src/domain/mail.ts"
 import { lease, leaseDue } from "../../src/domain/webhook-queue.ts"
 import { deliverBatch } from "../../src/events/deliver.ts"
-import type { DeliveryMessage } from "../../src/events/reader.ts"
+import type { DeliveryMessage, LetterMessage } from "../../src/events/reader.ts"
+import { sendLetters } from "../../src/events/send-letters.ts"
 import { keptMessages } from "../../src/mail/embedded-mail.ts"
 import { openApp } from "../support/app.ts"
 import { type Caller, costOf, eventsOf, newCaller, newProject, newTask, problemIn } from "../support/caller.ts"
@@ -103,6 +104,8 @@ async function opened(input: Record<string, unknown> = {}, ...answers: Parameter
   const webhook = await newWebhook(caller, { url: receiver.url, ...input })
   return { caller, receiver, webhook }
 }
+
+const verified = ({ userId }: Caller) => execute("update users set email_verified_at = 1 where id = ?", userId)
 
 /** Whatever was to come has come: what is asked for last is there. */
 async function flushed(caller: Caller, receiver: Receiver, id: string): Promise<string[]> {
@@ -321,6 +324,7 @@ describe("a receiver that does not take it", () => {
 
   it("says 410: nothing is sent to it any more, and its owner is told", async () => {
     const { caller, receiver, webhook } = await opened({}, answering(410))
+    await verified(caller)
     await newTask(caller)
     await eventually(async () =>
       expect(await getWebhook(caller, webhook.id)).toMatchObject({ status: "disabled", disabledReason: "gone" }),
@@ -784,6 +788,8 @@ describe("a mail about a webhook that was disabled", () => {
     const owner = await newCaller()
     const admin = await joined(owner, "admin", "Adam")
     const member = await joined(owner, "member", "Mia")
+    const silent = await joined(owner, "owner", "Sol")
+    for (const each of [owner, admin, member]) await verified(each)
     const receiver = newReceiver(answering(410))
     const webhook = await newWebhook(admin, {
       url: `${receiver.url}/token-in-path?key=token-in-query`,
@@ -797,17 +803,32 @@ describe("a mail about a webhook that was disabled", () => {
     )
     expect(JSON.stringify(await about())).not.toContain("token-in")
     expect(JSON.stringify(await about())).not.toContain(member.email)
+    // Whoever has confirmed no address is not written to.
+    expect(JSON.stringify(await about())).not.toContain(silent.email)
   })
 
-  it("may fail: the webhook is disabled all the same", async () => {
+  it("is sent again until it has gone out, whatever became of the one who disabled it", async () => {
     const receiver = newReceiver(answering(410))
     const { caller, webhook, seqs, message } = await unqueued(receiver)
-    const mail: Mail = { delivers: true, send: () => Promise.reject(new Error("no")), link: (path) => path }
-    const { retryMessages } = await consume(
-      seqs.map((seq) => message(seq)),
-      { mail },
-    )
-    expect(retryMessages).toEqual([])
+    await verified(caller)
+    const { instance } = await openApp()
+    // Nobody was told: the consumer ended after its commit.
+    const hubs = { ...instance.hubs, tell: () => Promise.reject(new Error("no")) }
+    await consume([message(seqs[0] ?? 0)], { hubs })
     expect((await getWebhook(caller, webhook.id)).disabledReason).toBe("gone")
+    const about = async () => (await keptMessages(env.MAILBOX)).filter(({ text }) => text.includes(webhook.id))
+    expect(await about()).toEqual([])
+    const body = { workspaceId: caller.workspaceId, webhookId: webhook.id, reason: "gone" as const }
+    const send = async (mail: Mail) => {
+      const letters = [{ id: "1", timestamp: new Date(), attempts: 1, body: { userId: caller.userId, disabled: body } }]
+      const batch = createMessageBatch<LetterMessage>("edgewise-letters", letters)
+      await sendLetters(batch, { ...instance, hubs: env.USER_HUB, mail })
+      return (await getQueueResult(batch, createExecutionContext())).retryMessages.length
+    }
+    expect(await send({ ...instance.mail, delivers: true, send: () => Promise.reject(new Error("no")) })).toBe(1)
+    // The hub finds the entry in the log, whenever it looks next.
+    await env.WORKSPACE_HUB.getByName(caller.workspaceId).catchUp(caller.workspaceId)
+    await eventually(async () => expect((await about()).map(({ to }) => to)).toEqual([caller.email]))
+    expect(await send(instance.mail)).toBe(0)
   })
 })
