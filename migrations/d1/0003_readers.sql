@@ -69,7 +69,7 @@ CREATE TABLE `webhook_deliveries` (
 	FOREIGN KEY (`workspace_id`,`webhook_id`) REFERENCES `webhooks`(`workspace_id`,`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
-CREATE INDEX `webhook_deliveries_due` ON `webhook_deliveries` (`workspace_id`,`next_attempt_at`,`webhook_id`,`seq`) WHERE next_attempt_at is not null;--> statement-breakpoint
+CREATE INDEX `webhook_deliveries_due` ON `webhook_deliveries` (`workspace_id`,`webhook_id`,`next_attempt_at`,`seq`) WHERE next_attempt_at is not null;--> statement-breakpoint
 CREATE TABLE `webhooks` (
 	`workspace_id` text NOT NULL,
 	`id` text NOT NULL,

@@ -90,7 +90,7 @@ ALTER TABLE "reminders" ADD CONSTRAINT "reminders_workspace_id_task_id_tasks_wor
 ALTER TABLE "webhook_attempts" ADD CONSTRAINT "webhook_attempts_workspace_id_webhook_id_seq_webhook_deliveries_workspace_id_webhook_id_seq_fk" FOREIGN KEY ("workspace_id","webhook_id","seq") REFERENCES "public"."webhook_deliveries"("workspace_id","webhook_id","seq") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "webhook_deliveries" ADD CONSTRAINT "webhook_deliveries_workspace_id_webhook_id_webhooks_workspace_id_id_fk" FOREIGN KEY ("workspace_id","webhook_id") REFERENCES "public"."webhooks"("workspace_id","id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "reminders_task" ON "reminders" USING btree ("workspace_id","task_id","user_id","id");--> statement-breakpoint
-CREATE INDEX "webhook_deliveries_due" ON "webhook_deliveries" USING btree ("workspace_id","next_attempt_at","webhook_id","seq") WHERE next_attempt_at is not null;--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_due" ON "webhook_deliveries" USING btree ("workspace_id","webhook_id","next_attempt_at","seq") WHERE next_attempt_at is not null;--> statement-breakpoint
 CREATE INDEX "webhooks_live" ON "webhooks" USING btree ("workspace_id","id") WHERE deleted_at is null;--> statement-breakpoint
 -- What was logged before there were readers is nobody's news.
 UPDATE "heads" SET "pumped_seq" = "seq";

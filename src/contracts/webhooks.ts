@@ -149,8 +149,13 @@ export const Attempt = z
     durationMs: z.int(),
     status: z.int().nullable(),
     error: z.string().nullable().meta({ description: "Why no answer came" }),
-    request: attemptRequest.nullable().meta({ description: "null while it is under way, or when nothing was sent" }),
-    response: attemptResponse.nullable(),
+    request: attemptRequest.nullable().meta({
+      description:
+        "null while it is under way, when nothing was sent, or when it is about a project that you do not see",
+    }),
+    response: attemptResponse.nullable().meta({
+      description: "null when no answer came, or when it is about a project that you do not see",
+    }),
   })
   .meta({ id: "DeliveryAttempt" })
 
@@ -177,7 +182,10 @@ const seq = z.int().min(1)
 export const NewReplay = z.strictObject({
   fromSeq: seq,
   toSeq: seq,
-  status: z.enum(deliveryStatuses).optional().meta({ description: "Only those; all of them, when omitted" }),
+  status: z.enum(deliveryStatuses).optional().meta({
+    description:
+      "Only those; all of them, when omitted. What was missed while the webhook was disabled counts as failed",
+  }),
 })
 export type NewReplayInput = z.output<typeof NewReplay>
 

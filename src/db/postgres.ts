@@ -545,7 +545,7 @@ export const webhookDeliveries = pgTable(
     primaryKey({ columns: [t.workspaceId, t.webhookId, t.seq] }),
     foreignKey({ columns: [t.workspaceId, t.webhookId], foreignColumns: [webhooks.workspaceId, webhooks.id] }),
     index("webhook_deliveries_due")
-      .on(t.workspaceId, t.nextAttemptAt, t.webhookId, t.seq)
+      .on(t.workspaceId, t.webhookId, t.nextAttemptAt, t.seq)
       .where(sql`next_attempt_at is not null`),
   ],
 )

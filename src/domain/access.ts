@@ -2,7 +2,7 @@ import { type SQL, sql } from "drizzle-orm"
 import { type Level, levels, type Role } from "../lib/roles.ts"
 import type { Ctx } from "./ctx.ts"
 import { notFound } from "./errors.ts"
-import { forbidden, levelFor, type Permission } from "./permissions.ts"
+import { forbidden, levelFor, type Permission, rolesThatMay } from "./permissions.ts"
 
 export type Visibility = "workspace" | "private"
 
@@ -39,6 +39,24 @@ export function sees(viewer: Viewer, { id, visibility }: ProjectColumns): SQL | 
 export function namedLevel({ db, workspaceId, actor }: Viewer, projectId: SQL): SQL<number | null> {
   const { projectMembers } = db.tables
   return sql`(select named.level from ${projectMembers} named where named.workspace_id = ${workspaceId} and named.project_id = ${projectId} and named.user_id = ${actor.userId})`
+}
+
+type Asked = { permission: Permission; level: Level; projectIds: SQL }
+
+/**
+ * Whether the actor, as they stand now and not as their token says, has a permission, and a level in every project of a
+ * JSON array, deleted ones too: what was in them is still in the log. Nothing is asked for null. As in `sees`, no `exists`
+ * for what is looked up one by one.
+ */
+export function reachesAll({ db, workspaceId, actor }: Viewer, { permission, level, projectIds }: Asked) {
+  const { members, projects } = db.tables
+  const isOpen = sql`coalesce((select p.visibility from ${projects} p where p.workspace_id = ${workspaceId} and p.id = c.value), '') = 'workspace'`
+  const isNamed = sql`coalesce(${namedLevel({ db, workspaceId, actor }, sql`c.value`)}, 0) >= ${levels[level]}`
+  const reaches = sql`((${db.oneOf(sql`m.role`, rolesInOpenProjects(level))} and ${isOpen}) or ${isNamed})`
+  const lacksNone = sql`(m.role = 'owner' or not exists (select 1 from ${db.elements(projectIds)} where not ${reaches}))`
+  return sql<
+    number | boolean
+  >`exists (select 1 from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${actor.userId} and m.removed_at is null and ${db.oneOf(sql`m.role`, rolesThatMay(permission))} and ${lacksNone})`
 }
 
 /** What decides about access, to be read beside a row that belongs to the project. */

@@ -22,6 +22,8 @@ export type Work = {
   also?: Permission[]
   /** Where else something is that it is about, and what that takes. */
   about?: { projectId: string; level: Level }
+  /** In which other projects it takes a level. */
+  beside?: { projectIds: string[]; level: Level }
   at: number
   rows: Statement[]
   changes: DomainChange[]
@@ -75,11 +77,12 @@ function projectsOf({ changes }: Pick<Work, "changes">): string[] {
 
 /** The levels that a commit asks for, with the projects in which it does. */
 function accessFor(work: Work): CommitActor["access"] {
-  const { permission, about } = work
+  const { permission, about, beside } = work
   const level = levelFor(permission)
   const asked = [
     ...(level ? [{ level, projectIds: projectsOf(work) }] : []),
     ...(about ? [{ ...about, projectIds: [about.projectId] }] : []),
+    ...(beside ? [beside] : []),
   ]
   return asked
     .filter(({ projectIds }) => projectIds.length > 0)

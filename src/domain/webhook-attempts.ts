@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, isNull, sql } from "drizzle-orm"
+import { and, eq, isNotNull, isNull, lte, sql } from "drizzle-orm"
 import type { AttemptView } from "../contracts/webhooks.ts"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
@@ -100,12 +100,24 @@ const givenUp = (failingSince: number | null): Consequence => ({
   disabledReason: null,
 })
 
+/** `isMore`: something else is due to the same webhook, for which there is room now. */
+export type Settled = Consequence & { isMore: boolean }
+
 /** Writes down what came of an attempt, and tells what follows: once in one trip, with the webhook if that changes. */
-export async function settleAttempt(ctx: AttemptCtx, due: DueAttempt, attempted: Attempted): Promise<Consequence> {
+export async function settleAttempt(ctx: AttemptCtx, due: DueAttempt, attempted: Attempted): Promise<Settled> {
   const { db, workspaceId } = ctx
-  const { webhooks } = db.tables
+  const { webhooks, webhookDeliveries: deliveries } = db.tables
+  const isOf = and(eq(deliveries.workspaceId, workspaceId), eq(deliveries.webhookId, due.webhookId))
+  const others = db.sql
+    .select({ nextAttemptAt: deliveries.nextAttemptAt })
+    .from(deliveries)
+    .where(and(isOf, isNotNull(deliveries.nextAttemptAt), lte(deliveries.nextAttemptAt, ctx.now())))
+    .limit(1)
   return untilUncontested(async () => {
-    const [[webhook]] = await db.read(db.sql.select().from(webhooks).where(isLive({ db, workspaceId }, due.webhookId)))
+    const [[webhook], [other]] = await db.read(
+      db.sql.select().from(webhooks).where(isLive({ db, workspaceId }, due.webhookId)),
+      others,
+    )
     const now = ctx.now()
     const failingSince = webhook?.failingSince ?? null
     const situation: Situation = { number: due.number, now, failingSince, waits: ctx.waits, random: ctx.random() }
@@ -114,10 +126,12 @@ export async function settleAttempt(ctx: AttemptCtx, due: DueAttempt, attempted:
     const { disabledReason } = consequence
     if (disabledReason && webhook?.status === "active") {
       await disable(ctx, webhook, { reason: disabledReason, failingSince: consequence.failingSince }, rows, now)
-      return consequence
+      return { ...consequence, isMore: other !== undefined }
     }
     await db.write(...rows, ...markFailing(ctx, webhook, consequence))
-    return { ...consequence, disabledReason: null }
+    // One that fails is left alone until something of it is due.
+    const isMore = other !== undefined && consequence.status !== "pending"
+    return { ...consequence, disabledReason: null, isMore }
   })
 }
 

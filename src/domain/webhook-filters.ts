@@ -1,6 +1,6 @@
 import { and, eq, isNull, sql } from "drizzle-orm"
 import type { NewWebhookInput, WebhookPatchInput } from "../contracts/webhooks.ts"
-import { levels } from "../lib/roles.ts"
+import { levels, type Role } from "../lib/roles.ts"
 import { levelIn, namedLevel } from "./access.ts"
 import type { Ctx } from "./ctx.ts"
 import { DomainError, type FieldError, invalid } from "./errors.ts"
@@ -36,14 +36,17 @@ type Filters = Pick<NewWebhookInput, "projectIds" | "labelIds">
 
 /** Brings what decides about the filters of a webhook, for `refuseFilters`. */
 export function findFiltered(ctx: Ctx, { projectIds, labelIds }: Filters | WebhookPatchInput) {
-  const { db, workspaceId } = ctx
-  const { labels, projects } = db.tables
+  const { db, workspaceId, actor } = ctx
+  const { labels, members, projects } = db.tables
+  // A token lives on for minutes after its role: too long for what goes on being sent.
+  const role = sql<Role | null>`(select m.role from ${members} m where m.workspace_id = ${workspaceId} and m.user_id = ${actor.userId} and m.removed_at is null)`
   return [
     db.sql
       .select({
         id: projects.id,
         visibility: projects.visibility,
         named: namedLevel(ctx, sql`${projects.id}`).as("named_level"),
+        role: role.as("role"),
       })
       .from(projects)
       .where(
@@ -65,10 +68,10 @@ type Found = {
  * Refuses projects that the actor does not manage at this moment, and labels that are not there. A webhook outlives
  * what its maker may do, so nobody gives one more than is theirs to give.
  */
-export function refuseFilters({ actor }: Ctx, { projectIds, labelIds }: Filters | WebhookPatchInput, found: Found) {
-  const managed = new Set(
-    found.projects.filter((project) => levelIn(actor.role, project) >= levels.manage).map(({ id }) => id),
-  )
+export function refuseFilters({ projectIds, labelIds }: Filters | WebhookPatchInput, found: Found) {
+  const isManaged = ({ role, ...project }: Found["projects"][number]) =>
+    role !== null && levelIn(role, project) >= levels.manage
+  const managed = new Set(found.projects.filter(isManaged).map(({ id }) => id))
   const known = new Set(found.labels.map(({ id }) => id))
   const errors = [
     ...missing(projectIds, managed, "/projectIds", "must be a project that you manage"),

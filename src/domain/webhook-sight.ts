@@ -1,4 +1,5 @@
 import { and, eq, sql } from "drizzle-orm"
+import type { BatchResponse } from "drizzle-orm/batch"
 import type { EventView } from "../contracts/events.ts"
 import type { WebhookMessageView, webhookEvents } from "../contracts/webhooks.ts"
 import type { LogEntry } from "../db/commit.ts"
@@ -76,13 +77,18 @@ export async function findSurroundings(
   workspaceId: string,
   entries: readonly LogEntry[],
 ): Promise<Surroundings> {
+  return surroundingsIn(await db.read(...selectSurroundings(db, workspaceId, entries)))
+}
+
+/** The same, to be read beside something else: for `surroundingsIn`. */
+export function selectSurroundings(db: Db, workspaceId: string, entries: readonly LogEntry[]) {
   const { sql: builder, oneOf } = db
   const { comments, taskLabels } = db.tables
   const { projectIds, taskIds } = decisiveIn(entries)
   const subjects = (kind: string) => [
     ...new Set(entries.filter(({ type }) => type.startsWith(kind)).map(({ subjectId }) => subjectId)),
   ]
-  const [found, others, ofTasks, ofComments] = await db.read(
+  return [
     selectVisibility(db, workspaceId, projectIds),
     selectProjectsOfTasks(db, workspaceId, taskIds),
     builder
@@ -97,7 +103,12 @@ export async function findSurroundings(
         and(eq(taskLabels.workspaceId, workspaceId), sql`${taskLabels.taskId} = ${comments.taskId}`),
       )
       .where(and(eq(comments.workspaceId, workspaceId), oneOf(comments.id, subjects("comment.")))),
-  )
+  ] as const
+}
+
+type FoundRows = BatchResponse<ReturnType<typeof selectSurroundings>>
+
+export function surroundingsIn([found, others, ofTasks, ofComments]: FoundRows): Surroundings {
   const labels = Map.groupBy([...ofTasks, ...ofComments], ({ id }) => id)
   return {
     projects: new Map(found.map(({ id, visibility }) => [id, visibility])),

@@ -13,15 +13,17 @@ import type { Ctx } from "./ctx.ts"
 import { DomainError } from "./errors.ts"
 import { commit, commitNothing, difference, untilUncontested } from "./events.ts"
 import { cutRows, parseCursor, placeOfId } from "./lists.ts"
-import { forbidden, permit, rolesThatMay } from "./permissions.ts"
+import { permit } from "./permissions.ts"
 import { type Expected, expectRevision } from "./revisions.ts"
 import { expectTarget, findFiltered, refuseFilters, type Targets } from "./webhook-filters.ts"
 import {
   changeOfWebhook,
-  expectWebhook,
+  expectManaged,
+  getManaged,
   getWebhookRow,
+  managing,
   replaceWebhook,
-  selectWebhook,
+  selectManaged,
   type Webhook,
   webhookView,
 } from "./webhook-rows.ts"
@@ -43,7 +45,7 @@ export async function createWebhook(ctx: Ctx, targets: Targets, input: NewWebhoo
     const ofWorkspace = and(eq(webhooks.workspaceId, workspaceId), isNull(webhooks.deletedAt))
     const held = db.sql.select({ id: webhooks.id }).from(webhooks).where(ofWorkspace).limit(webhooksAtMost)
     const [others, projects, labels] = await db.read(held, ...findFiltered(ctx, input))
-    refuseFilters(ctx, input, { projects, labels })
+    refuseFilters(input, { projects, labels })
     if (others.length >= webhooksAtMost) throw tooMany()
     const at = ctx.now()
     const row: Webhook = {
@@ -65,6 +67,7 @@ export async function createWebhook(ctx: Ctx, targets: Targets, input: NewWebhoo
     const isRoom = sql`where (select ${count()} from ${webhooks} w where w.workspace_id = ${workspaceId} and w.deleted_at is null) < ${webhooksAtMost}`
     await commit(ctx, {
       permission: "webhook:manage",
+      beside: managing(input.projectIds),
       at,
       rows: [insertRows(db, webhooks, [row], { tail: isRoom })],
       changes: [changeOfWebhook(row, "webhook.created", { before: null, after: webhookView(row) })],
@@ -119,19 +122,20 @@ export async function updateWebhook(
   permit(ctx, "webhook:manage")
   if (patch.url !== undefined) await expectTarget(targets, patch.url)
   return untilUncontested(async () => {
-    const [[row], projects, labels] = await ctx.db.read(selectWebhook(ctx, id), ...findFiltered(ctx, patch))
-    const before = expectWebhook(row)
+    const [[row], projects, labels] = await ctx.db.read(selectManaged(ctx, id), ...findFiltered(ctx, patch))
+    const before = expectManaged(row)
     expectRevision(expected, before.revision)
-    refuseFilters(ctx, patch, { projects, labels })
+    refuseFilters(patch, { projects, labels })
     const set = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
     return save(ctx, before, { type: "webhook.updated", set })
   })
 }
 
-/** Sends to it again, or no longer. What is owed to a disabled one is given up, and can be replayed. */
+/** Sends to it again, or no longer, which is for whoever manages webhooks. What is owed to a disabled one is given up, and can be replayed. */
 export async function setActivation(ctx: Ctx, id: string, isWanted: boolean, expected: Expected): Promise<WebhookView> {
   permit(ctx, "webhook:manage")
-  return changeWebhook(ctx, id, expected, ({ status }) => {
+  const find = isWanted ? getManaged : getWebhookRow
+  return changeWebhook(ctx, { find, id, expected }, ({ status }) => {
     const type = isWanted ? "webhook.enabled" : "webhook.disabled"
     if ((status === "active") === isWanted) return { type, set: {} }
     const enabled = { status: "active", disabledReason: null, failingSince: null } as const
@@ -142,7 +146,7 @@ export async function setActivation(ctx: Ctx, id: string, isWanted: boolean, exp
 /** Has a message of type webhook.pinged sent, which goes the way of all others. */
 export async function pingWebhook(ctx: Ctx, id: string, expected: Expected): Promise<void> {
   permit(ctx, "webhook:manage")
-  await changeWebhook(ctx, id, expected, ({ status }) => {
+  await changeWebhook(ctx, { find: getManaged, id, expected }, ({ status }) => {
     if (status === "disabled") throw new DomainError("conflict", "This webhook is disabled: activate it first")
     return { type: "webhook.pinged", set: {}, data: { before: null, after: {} } }
   })
@@ -165,9 +169,11 @@ export async function deleteWebhook(ctx: Ctx, id: string, expected: Expected): P
   })
 }
 
-const changeWebhook = (ctx: Ctx, id: string, expected: Expected, decide: (before: Webhook) => Change) =>
+type Changed = { find: typeof getWebhookRow; id: string; expected: Expected }
+
+const changeWebhook = (ctx: Ctx, { find, id, expected }: Changed, decide: (before: Webhook) => Change) =>
   untilUncontested(async () => {
-    const before = await getWebhookRow(ctx, id)
+    const before = await find(ctx, id)
     expectRevision(expected, before.revision)
     return save(ctx, before, decide(before))
   })
@@ -181,8 +187,10 @@ async function save(ctx: Ctx, before: Webhook, { type, set, data }: Change): Pro
     await commitNothing(ctx, "webhook:manage", { kind: "changed", body: webhookView(before) })
     return webhookView(before)
   }
+  const isEnding = type === "webhook.disabled"
   await commit(ctx, {
     permission: "webhook:manage",
+    ...(isEnding ? {} : { beside: managing(before.projectIds, after.projectIds) }),
     at,
     rows: [replaceWebhook(ctx, before, { ...set, updatedAt: at })],
     changes: [changeOfWebhook(after, type, told)],
@@ -199,16 +207,7 @@ export const liveGenerations = ({ generation, previousUntil }: Webhook, now: num
 
 export async function getSecrets(ctx: Ctx, instanceKey: CryptoKey, id: string): Promise<WebhookSecretsView> {
   permit(ctx, "webhook:manage")
-  const { db, workspaceId, actor } = ctx
-  const { members } = db.tables
-  const isActor = and(eq(members.workspaceId, workspaceId), eq(members.userId, actor.userId), isNull(members.removedAt))
-  const [[row], [member]] = await db.read(
-    selectWebhook(ctx, id),
-    db.sql.select({ role: members.role }).from(members).where(isActor),
-  )
-  // A token lives on for minutes after its role: too long for what is good for as long as it is not rotated.
-  if (!member || !rolesThatMay("webhook:manage").includes(member.role)) throw forbidden("webhook:manage")
-  return secretsOf(ctx, instanceKey, expectWebhook(row))
+  return secretsOf(ctx, instanceKey, await getManaged(ctx, id))
 }
 
 /** Makes a new secret. The one before signs as well for a day; the one before that no more. */
@@ -220,13 +219,14 @@ export async function rotateSecret(
 ): Promise<WebhookSecretsView> {
   permit(ctx, "webhook:manage")
   const rotated = await untilUncontested(async () => {
-    const before = await getWebhookRow(ctx, id)
+    const before = await getManaged(ctx, id)
     expectRevision(expected, before.revision)
     const at = ctx.now()
     const set = { generation: before.generation + 1, previousUntil: at + rotationGrace, updatedAt: at }
     const after: Webhook = { ...before, ...set, revision: before.revision + 1 }
     await commit(ctx, {
       permission: "webhook:manage",
+      beside: managing(before.projectIds),
       at,
       rows: [replaceWebhook(ctx, before, set)],
       changes: [changeOfWebhook(after, "webhook.updated", difference(webhookView(before), webhookView(after)))],

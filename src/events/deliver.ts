@@ -1,10 +1,9 @@
 import * as z from "zod"
 import { type Db, type Landed, openDb } from "../db/db.ts"
 import type { Database } from "../db/engine.ts"
-import type { Mail } from "../domain/mail.ts"
 import { type AttemptCtx, type Attempted, findAttempt, settleAttempt, takeAttempt } from "../domain/webhook-attempts.ts"
 import { LookupFailed, type Targets } from "../domain/webhook-filters.ts"
-import { mailDisabled } from "../domain/webhook-mail.ts"
+import { putBack } from "../domain/webhook-queue.ts"
 import type { Webhook } from "../domain/webhook-rows.ts"
 import { findSurroundings, messageOf, viewFor } from "../domain/webhook-sight.ts"
 import { liveGenerations } from "../domain/webhooks.ts"
@@ -20,7 +19,6 @@ import { sendMessage } from "./send-message.ts"
 export type Delivering = {
   database: Database
   instanceKey: CryptoKey
-  mail: Mail
   targets: Targets
   hubs: { tell(landed: readonly Landed[]): Promise<void>; owe(workspaceId: string, at: number): Promise<void> }
   now: () => number
@@ -38,23 +36,57 @@ export type Delivering = {
 // but its time runs. And one endpoint that hangs leaves room for the others.
 const atOnce = { total: 4, perKey: 3 }
 
-const messageSchema = z.object({ workspaceId: z.string(), webhookId: z.string(), seq: z.int(), number: z.int() })
+const messageSchema = z.object({
+  workspaceId: z.string(),
+  webhookId: z.string(),
+  seq: z.int(),
+  number: z.int(),
+  until: z.int(),
+})
+
+/** What one batch has learned on its way. */
+type Learned = {
+  /** Webhooks that took long to answer, or never did: the rest of the batch does not wait for them. */
+  slow: Set<string>
+  left: DeliveryMessage[]
+  /** Workspaces in which there is room now for what is due. */
+  waiting: Set<string>
+}
+
+/** An answer that takes this share of the time that it has holds up what is behind it. */
+const slowShare = 1 / 3
 
 /** Makes the attempts that are due, and settles each message alone. */
 export async function deliverBatch(batch: MessageBatch<DeliveryMessage>, parts: Delivering): Promise<void> {
   const db = openDb(parts.database.connect(), { isReadOnly: parts.isReadOnly })
+  const learned: Learned = { slow: new Set(), left: [], waiting: new Set() }
   try {
     const keyOf = ({ body }: Message<DeliveryMessage>) => String(body?.webhookId)
-    await eachInParallel(batch.messages, { ...atOnce, keyOf }, (message) => settle(db, message, parts))
+    await eachInParallel(batch.messages, { ...atOnce, keyOf }, (message) => settle(db, message, learned, parts))
+    await goOn(db, learned, parts)
   } finally {
     await db.close()
   }
 }
 
-async function settle(db: Db, message: Message<DeliveryMessage>, parts: Delivering): Promise<void> {
+/** Puts back what was left, and has the hubs look for what there is room for. What fails here a lease's end mends. */
+async function goOn(db: Db, { left, waiting }: Learned, { hubs, now, random = Math.random }: Delivering) {
+  const back = Map.groupBy(left, ({ workspaceId }) => workspaceId)
+  for (const workspaceId of new Set([...waiting, ...back.keys()])) {
+    try {
+      if (waiting.has(workspaceId)) await hubs.owe(workspaceId, now())
+      const leased = back.get(workspaceId)
+      if (leased) await hubs.owe(workspaceId, await putBack({ db, workspaceId, now, random }, leased))
+    } catch (error) {
+      logFailure(workspaceId, "go on", error)
+    }
+  }
+}
+
+async function settle(db: Db, message: Message<DeliveryMessage>, learned: Learned, parts: Delivering): Promise<void> {
   const parsed = messageSchema.safeParse(message.body)
   try {
-    if (parsed.success) await deliver(db, parsed.data, parts)
+    if (parsed.success) await deliver(db, parsed.data, learned, parts)
     message.ack()
   } catch (error) {
     logFailure(message.id, "deliver", error)
@@ -63,15 +95,23 @@ async function settle(db: Db, message: Message<DeliveryMessage>, parts: Deliveri
   }
 }
 
-async function deliver(db: Db, due: DeliveryMessage, parts: Delivering): Promise<void> {
-  const { workspaceId } = due
-  const { now, waits, random = Math.random, hubs, mail } = parts
+async function deliver(db: Db, due: DeliveryMessage, learned: Learned, parts: Delivering): Promise<void> {
+  const { workspaceId, webhookId } = due
+  const { now, waits, random = Math.random, hubs, timeoutMs } = parts
+  // However many are queued again while a queue is behind: those whose time is over cost nothing.
+  if (now() >= due.until) return
+  if (learned.slow.has(webhookId)) {
+    learned.left.push(due)
+    return
+  }
   const ctx: AttemptCtx = { db, workspaceId, now, newId, random, waits }
   const found = await findAttempt(ctx, due)
   if (!found || !(await takeAttempt(ctx, due))) return
   const { webhook, entry } = found
   const attempted = await attempt(ctx, due, { webhook, entry }, parts)
-  const { nextAttemptAt, disabledReason } = await settleAttempt(ctx, due, attempted)
+  if (attempted.durationMs >= timeoutMs * slowShare) learned.slow.add(webhookId)
+  const { nextAttemptAt, disabledReason, isMore } = await settleAttempt(ctx, due, attempted)
+  if (isMore) learned.waiting.add(workspaceId)
   if (nextAttemptAt !== null) {
     // Told or not: the hub looks again when the lease of this attempt would have ended.
     await hubs.owe(workspaceId, nextAttemptAt).catch((error: unknown) => logFailure(webhook.id, "owe", error))
@@ -80,9 +120,6 @@ async function deliver(db: Db, due: DeliveryMessage, parts: Delivering): Promise
   // It is disabled, told of or not: what fails from here on is not tried again.
   const ours = db.landed.filter((landed) => landed.workspaceId === workspaceId)
   await hubs.tell(ours).catch((error: unknown) => logFailure(webhook.id, "tell hubs", error))
-  await mailDisabled({ db, workspaceId, mail }, webhook, disabledReason).catch((error: unknown) =>
-    logFailure(webhook.id, "mail", error),
-  )
 }
 
 type Found = NonNullable<Awaited<ReturnType<typeof findAttempt>>>

@@ -1,5 +1,6 @@
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
+import type { Disabled } from "../domain/webhook-mail.ts"
 import type { IdKind } from "../lib/ids.ts"
 
 /** Who reads a workspace's log behind a write, each with a cursor of its own. */
@@ -24,8 +25,11 @@ export type Reader = {
   read(ctx: ReaderCtx, entries: readonly LogEntry[]): Promise<void>
 }
 
-/** One attempt at what is owed to a webhook: its `number` tells it from every other one. */
-export type DeliveryMessage = { workspaceId: string; webhookId: string; seq: number; number: number }
+/**
+ * One attempt at what is owed to a webhook: its `number` tells it from every other one. It is to be made before `until`;
+ * whoever finds the message later puts it away, because it is or will be queued again.
+ */
+export type DeliveryMessage = { workspaceId: string; webhookId: string; seq: number; number: number; until: number }
 
-/** Somebody who is to have mail: their hub knows what. */
-export type LetterMessage = { userId: string }
+/** Somebody who is to have mail: their hub knows what, unless it is that a webhook was disabled. */
+export type LetterMessage = { userId: string; disabled?: Disabled }

@@ -1,6 +1,9 @@
-import { type DueAttempt, findActiveWebhooks, leaseDue, owe } from "../domain/webhook-queue.ts"
-import type { Webhook } from "../domain/webhook-rows.ts"
-import type { DeliveryMessage, Reader, ReaderCtx } from "./reader.ts"
+import { disabledFor } from "../domain/webhook-mail.ts"
+import { findActiveWebhooks, type LeasedAttempt, leaseDue, owe } from "../domain/webhook-queue.ts"
+import type { MadeWebhook } from "../domain/webhook-rows.ts"
+import { logFailure } from "../observability/log.ts"
+import { handOver } from "./outage.ts"
+import type { DeliveryMessage, LetterMessage, Reader, ReaderCtx } from "./reader.ts"
 
 /** As many as a queue takes at once. */
 const messagesPerBatch = 100
@@ -11,11 +14,14 @@ const isOfWebhooks = ({ type }: { type: string }) => type.startsWith("webhook.")
  * Owes webhooks what happens. Which there are is remembered, and asked again once the log says that it has changed: a
  * workspace without webhooks costs no query per event.
  */
-export function toWebhooks(queue: Queue<DeliveryMessage>): Reader {
-  let known: Webhook[] | null = null
+export function toWebhooks(queue: Queue<DeliveryMessage>, letters: Queue<LetterMessage>): Reader {
+  let known: MadeWebhook[] | null = null
   return {
     name: "webhooks",
     async read(ctx, entries) {
+      // Before the cursor moves on: whoever is to be told is told at least once, and each of them alone.
+      const told = await disabledFor(ctx.db, ctx.workspaceId, entries)
+      for (const body of told) await handOver(letters.send(body))
       if (!known || entries.some(isOfWebhooks)) known = await findActiveWebhooks(ctx.db, ctx.workspaceId)
       if (known.length === 0) return
       await enqueue(queue, ctx.workspaceId, await owe(ctx, known, entries))
@@ -31,9 +37,19 @@ export async function sweepDeliveries(ctx: ReaderCtx, queue: Queue<DeliveryMessa
   return nextAt
 }
 
-async function enqueue(queue: Queue<DeliveryMessage>, workspaceId: string, due: readonly DueAttempt[]): Promise<void> {
+/** What the queue does not take is due again when its lease ends: no entry waits for that. */
+async function enqueue(
+  queue: Queue<DeliveryMessage>,
+  workspaceId: string,
+  due: readonly LeasedAttempt[],
+): Promise<void> {
   for (let from = 0; from < due.length; from += messagesPerBatch) {
     const batch = due.slice(from, from + messagesPerBatch)
-    await queue.sendBatch(batch.map((each) => ({ body: { workspaceId, ...each } })))
+    try {
+      await handOver(queue.sendBatch(batch.map((each) => ({ body: { workspaceId, ...each } }))))
+    } catch (error) {
+      logFailure(workspaceId, "queue", error)
+      return
+    }
   }
 }

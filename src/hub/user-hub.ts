@@ -3,6 +3,7 @@ import type { Departure, Kept, Listed, News } from "../domain/notifications.ts"
 import type { NewSession, SessionInfo } from "../domain/sessions.ts"
 import type { Watched } from "../domain/watches.ts"
 import type { Bindings } from "../env.ts"
+import { handOver } from "../events/outage.ts"
 import { within } from "../lib/deadline.ts"
 import { minute, second } from "../lib/time.ts"
 import { logFailure } from "../observability/log.ts"
@@ -166,7 +167,9 @@ export class UserHub extends DurableObject<Bindings> {
     if (given > 0) logFailure(userId, "mail", new Error(`${given} notifications could not be sent and are given up`))
     if (asked === 0) return
     // What was told is kept, whatever becomes of its mail: that is asked for again.
-    await this.env.LETTERS.send({ userId }).catch((error: unknown) => logFailure(userId, "ask for mail", error))
+    await handOver(this.env.LETTERS.send({ userId })).catch((error: unknown) =>
+      logFailure(userId, "ask for mail", error),
+    )
   }
 
   // A failed alarm is tried six times and then never again, so it never fails: it rings later. And what fails of it keeps

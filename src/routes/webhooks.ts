@@ -69,7 +69,8 @@ webhookRoutes.delete("/webhooks/:webhookId", operation("Delete a webhook"), para
 webhookRoutes.put(
   "/webhooks/:webhookId/activation",
   operation("Send to a webhook again", Webhook, 200, {
-    description: "What it has missed is sent when it is replayed.",
+    description:
+      "What it missed while it was disabled is sent when that range is replayed, with the status failed or none.",
   }),
   params(WebhookPath),
   async (c) => {
@@ -162,7 +163,8 @@ webhookRoutes.post(
 webhookRoutes.post(
   "/webhooks/:webhookId/replays",
   operation("Send a range of events again", Replayed, 200, {
-    description: "From one number of the log to another, both included. One request looks at up to 500 deliveries.",
+    description:
+      "From one number of the log to another, both included: what was sent, and what the webhook asks for and missed while it was disabled. One request looks at up to 200 numbers, and nextSeq says where to go on.",
   }),
   params(WebhookPath),
   body(NewReplay),

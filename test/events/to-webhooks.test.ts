@@ -2,20 +2,17 @@ import { beforeAll, describe, expect, it } from "vitest"
 import type { LogEntry } from "../../src/db/commit.ts"
 import { openDb } from "../../src/db/db.ts"
 import { readLog } from "../../src/domain/log.ts"
-import type { DeliveryMessage } from "../../src/events/reader.ts"
+import { underWayAtMost, underWayWhileFailing } from "../../src/domain/webhook-queue.ts"
+import type { DeliveryMessage, LetterMessage } from "../../src/events/reader.ts"
 import { sweepDeliveries, toWebhooks } from "../../src/events/to-webhooks.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { type Caller, newCaller, newTask } from "../support/caller.ts"
-import { execute, rowsOf } from "../support/database.ts"
+import { execute } from "../support/database.ts"
 import { between } from "../support/faults.ts"
+import { joined } from "../support/people.ts"
 import { deliveriesOf, mockNetwork, newReceiver, newWebhook } from "../support/receivers.ts"
 
-let ada: Caller
-
-beforeAll(async () => {
-  mockNetwork()
-  ada = await newCaller()
-})
+beforeAll(mockNetwork)
 
 /** The reader by hand, over a queue that keeps what it is given, and a database that counts. */
 function open({ workspaceId }: Caller) {
@@ -37,9 +34,18 @@ function open({ workspaceId }: Caller) {
   let now = Date.now()
   const db = openDb(counting.connect())
   const ctx = { db, workspaceId, now: () => now, newId }
-  const reader = toWebhooks(queue)
+  const letters: LetterMessage[] = []
+  const post = {
+    send: (body: LetterMessage) => {
+      if (state.isQueueDown) return Promise.reject(new Error("queue is down"))
+      letters.push(body)
+      return Promise.resolve()
+    },
+  } as unknown as Queue<LetterMessage>
+  const reader = toWebhooks(queue, post)
   return {
     queued,
+    letters,
     state,
     read: (entries: LogEntry[]) => reader.read(ctx, entries),
     sweep: () => sweepDeliveries(ctx, queue),
@@ -75,7 +81,9 @@ describe("the reader for webhooks", () => {
     // The webhooks, the surroundings, the rows.
     expect(state.trips).toBe(3)
     const [, ...tasks] = entries
-    expect(queued).toEqual(tasks.map(({ seq }) => ({ workspaceId: caller.workspaceId, webhookId: id, seq, number: 1 })))
+    const until = expect.any(Number)
+    const { workspaceId } = caller
+    expect(queued).toEqual(tasks.map(({ seq }) => ({ workspaceId, webhookId: id, seq, number: 1, until })))
     state.trips = 0
     await read(tasks.map((entry) => ({ ...entry, type: "label.created" })))
     expect(state.trips).toBe(0)
@@ -84,9 +92,15 @@ describe("the reader for webhooks", () => {
   it("owes a webhook nothing from before it was made, however late that is read", async () => {
     const caller = await newCaller()
     await newTask(caller)
-    await new Promise((resolve) => setTimeout(resolve, 20))
     await newWebhook(caller, { url: newReceiver().url })
     const after = await newTask(caller)
+    // What was written by one with another clock, or had to wait: the order is the log's.
+    await execute("update webhooks set created_at = ? where workspace_id = ?", Date.now() + 60_000, caller.workspaceId)
+    await execute(
+      "update events set at = ? where workspace_id = ? and seq < 4",
+      Date.now() + 90_000,
+      caller.workspaceId,
+    )
     const { read, log, queued } = open(caller)
     const entries = await log()
     await read(entries)
@@ -130,32 +144,117 @@ describe("the reader for webhooks", () => {
   })
 })
 
+/** So many rows that are due, or will be in an hour. */
+async function insertOwed({ workspaceId }: Caller, webhookId: string, from: number, count: number, dueAt: number) {
+  const rows = Array.from(
+    { length: count },
+    (_, n) => `('${workspaceId}', '${webhookId}', ${from + n}, 'task.closed', 'pending', 2, ${dueAt + n}, 500, 0, 0)`,
+  )
+  await execute(
+    `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values ${rows.join(", ")}`,
+  )
+}
+
+describe("a webhook that the system disabled", () => {
+  it("is told to each owner and the admin who made it, again when the queue did not take it", async () => {
+    const caller = await newCaller()
+    const [owner, admin] = [await joined(caller, "owner", "Olga"), await joined(caller, "admin", "Adam")]
+    await joined(caller, "admin", "Anna")
+    const { id } = await newWebhook(admin, { url: newReceiver().url, events: ["task.closed"] })
+    const { read, log, letters, state } = open(caller)
+    const [made] = (await log()).slice(-1)
+    if (!made) throw new Error("No entry")
+    const data = { before: { status: "active" }, after: { status: "disabled", disabledReason: "failing" } }
+    const entry: LogEntry = { ...made, type: "webhook.disabled", actorId: "system", seq: made.seq + 1, data }
+    state.isQueueDown = true
+    await expect(read([entry])).rejects.toThrow("queue is down")
+    state.isQueueDown = false
+    await read([entry])
+    const disabled = { workspaceId: caller.workspaceId, webhookId: id, reason: "failing" }
+    expect(new Set(letters.map(({ userId }) => userId))).toEqual(new Set([caller.userId, owner.userId, admin.userId]))
+    for (const letter of letters) expect(letter.disabled).toEqual(disabled)
+    await read([{ ...entry, actorId: admin.userId, data: { ...data, after: { disabledReason: "user" } } }])
+    expect(letters).toHaveLength(3)
+  })
+})
+
+describe("how many are under way", () => {
+  it("is bounded when they are owed: what there is no room for is due, and nobody has it", async () => {
+    const caller = await newCaller()
+    const { id } = await newWebhook(caller, { url: newReceiver().url, events: ["label.created"] })
+    const { read, log, queued, sweep } = open(caller)
+    const [made] = (await log()).slice(-1)
+    if (!made) throw new Error("No entry")
+    const entries = Array.from({ length: 90 }, (_, n) => ({ ...made, type: "label.created", seq: made.seq + 1 + n }))
+    await read(entries)
+    expect(queued).toHaveLength(90)
+    await read(entries.map((entry) => ({ ...entry, seq: entry.seq + 90 })))
+    expect(queued).toHaveLength(underWayAtMost)
+    await sweep()
+    expect(queued).toHaveLength(underWayAtMost)
+    expect(await deliveriesOf(caller, id, "?limit=200")).toHaveLength(180)
+    await execute("update webhooks set failing_since = 1 where workspace_id = ?", caller.workspaceId)
+    await execute("update webhook_deliveries set next_attempt_at = null where workspace_id = ?", caller.workspaceId)
+    await read(entries.map((entry) => ({ ...entry, seq: entry.seq + 180 })))
+    expect(queued).toHaveLength(underWayAtMost + underWayWhileFailing)
+  })
+})
+
 describe("the sweep", () => {
-  it("takes as many as it may, tells when there are more, and then when the next is due", async () => {
-    const { id } = await newWebhook(ada, { url: newReceiver().url, events: ["task.closed"] })
+  it("takes of a webhook what there is room for, and tells when the next is due", async () => {
+    const caller = await newCaller()
+    const { id } = await newWebhook(caller, { url: newReceiver().url, events: ["task.closed"] })
     const now = Date.now()
-    const dueAt = (n: number) => (n < 250 ? now - 1_000 + n : now + 3_600_000)
-    const rows = Array.from(
-      { length: 251 },
-      (_, n) => `('${ada.workspaceId}', '${id}', ${n + 100}, 'task.closed', 'pending', 2, ${dueAt(n)}, 500, 0, 0)`,
-    )
-    await execute(
-      `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values ${rows.join(", ")}`,
-    )
-    const { sweep, queued } = open(ada)
-    expect(await sweep()).toBeLessThanOrEqual(Date.now())
-    expect(queued).toHaveLength(200)
+    await insertOwed(caller, id, 100, 250, now - 1_000)
+    await insertOwed(caller, id, 900, 1, now + 3_600_000)
+    const { sweep, queued } = open(caller)
     const next = (await sweep()) ?? 0
-    expect(queued).toHaveLength(250)
-    expect(new Set(queued.map(({ seq }) => seq)).size).toBe(250)
-    expect(queued.every(({ number }) => number === 3)).toBe(true)
+    expect(queued).toHaveLength(underWayAtMost)
+    // Nobody looks again in vain: whoever settles one of them tells.
     expect(next).toBeGreaterThan(now + 60_000)
-    expect(next).toBeLessThan(now + 3_600_000)
-    const [{ n } = { n: 0 }] = await rowsOf<{ n: number }>(
-      "select count(*) as n from webhook_deliveries where workspace_id = ? and next_attempt_at <= ?",
-      ada.workspaceId,
-      Date.now(),
-    )
-    expect(Number(n)).toBe(0)
+    await sweep()
+    expect(queued).toHaveLength(underWayAtMost)
+    const settle = (where: string) =>
+      execute(
+        `update webhook_deliveries set next_attempt_at = null where workspace_id = ? and ${where}`,
+        caller.workspaceId,
+      )
+    await settle("seq < 130")
+    await sweep()
+    expect(queued.map(({ seq }) => seq)).toEqual(Array.from({ length: underWayAtMost + 30 }, (_, n) => 100 + n))
+    expect(queued.every(({ number }) => number === 3)).toBe(true)
+    await settle(`next_attempt_at > ${Date.now()} and seq < 900`)
+    await execute("update webhooks set failing_since = 1 where id = ?", id)
+    await sweep()
+    await sweep()
+    expect(queued).toHaveLength(underWayAtMost + 30 + underWayWhileFailing)
+    await settle("seq < 900")
+    expect(await sweep()).toBe(now + 3_600_000)
+  })
+
+  it("shares among webhooks what it may take, and comes again at once for the rest", async () => {
+    const caller = await newCaller()
+    const ids: string[] = []
+    for (let n = 0; n < 4; n += 1) {
+      const { id } = await newWebhook(caller, { url: newReceiver().url, events: ["task.closed"] })
+      ids.push(id)
+      await insertOwed(caller, id, 100, n === 0 ? 300 : 70, Date.now() - 5_000 + 1_000 * n)
+    }
+    const { sweep, queued } = open(caller)
+    const of = (id: string) => queued.filter(({ webhookId }) => webhookId === id).length
+    expect(await sweep()).toBeLessThanOrEqual(Date.now())
+    expect(ids.map(of)).toEqual([50, 50, 50, 50])
+    await sweep()
+    expect(ids.map(of)).toEqual([underWayAtMost, 70, 70, 70])
+  })
+
+  it("goes on with what is owed to one that has been deleted, so that it ends", async () => {
+    const caller = await newCaller()
+    const { id } = await newWebhook(caller, { url: newReceiver().url, events: ["task.closed"] })
+    await insertOwed(caller, id, 100, 3, Date.now() - 5_000)
+    await caller.delete(`/api/v1/webhooks/${id}`)
+    const { sweep, queued } = open(caller)
+    await sweep()
+    expect(queued).toHaveLength(3)
   })
 })

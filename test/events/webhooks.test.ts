@@ -1,14 +1,17 @@
 import { createExecutionContext, createMessageBatch, evictDurableObject, getQueueResult } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { beforeAll, describe, expect, it } from "vitest"
+import { openDb } from "../../src/db/db.ts"
 import type { Mail } from "../../src/domain/mail.ts"
-import { lease } from "../../src/domain/webhook-queue.ts"
+import { lease, leaseDue } from "../../src/domain/webhook-queue.ts"
 import { deliverBatch } from "../../src/events/deliver.ts"
-import type { DeliveryMessage } from "../../src/events/reader.ts"
+import type { DeliveryMessage, LetterMessage } from "../../src/events/reader.ts"
+import { sendLetters } from "../../src/events/send-letters.ts"
 import { keptMessages } from "../../src/mail/embedded-mail.ts"
 import { openApp } from "../support/app.ts"
-import { type Caller, eventsOf, newCaller, newProject, newTask, problemIn } from "../support/caller.ts"
+import { type Caller, costOf, eventsOf, newCaller, newProject, newTask, problemIn } from "../support/caller.ts"
 import { execute, rowsOf } from "../support/database.ts"
+import { between } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
 import {
   answering,
@@ -101,6 +104,8 @@ async function opened(input: Record<string, unknown> = {}, ...answers: Parameter
   const webhook = await newWebhook(caller, { url: receiver.url, ...input })
   return { caller, receiver, webhook }
 }
+
+const verified = ({ userId }: Caller) => execute("update users set email_verified_at = 1 where id = ?", userId)
 
 /** Whatever was to come has come: what is asked for last is there. */
 async function flushed(caller: Caller, receiver: Receiver, id: string): Promise<string[]> {
@@ -319,6 +324,7 @@ describe("a receiver that does not take it", () => {
 
   it("says 410: nothing is sent to it any more, and its owner is told", async () => {
     const { caller, receiver, webhook } = await opened({}, answering(410))
+    await verified(caller)
     await newTask(caller)
     await eventually(async () =>
       expect(await getWebhook(caller, webhook.id)).toMatchObject({ status: "disabled", disabledReason: "gone" }),
@@ -449,20 +455,77 @@ describe("a replay", () => {
     )
   })
 
+  it("sends what was missed while it was disabled, as the webhook chooses, and once it is there it is no longer missed", async () => {
+    const caller = await newCaller()
+    await newTask(caller, { title: "Before it was made" })
+    const hidden = await newProject(caller, { visibility: "private" })
+    const receiver = newReceiver()
+    const webhook = await newWebhook(caller, { url: receiver.url, events: ["task.created", "task.closed"] })
+    const path = `${api}/webhooks/${webhook.id}`
+    await newTask(caller, { title: "Sent" })
+    await eventually(async () =>
+      expect(await deliveriesOf(caller, webhook.id)).toMatchObject([{ status: "delivered" }]),
+    )
+    await caller.delete(`${path}/activation`)
+    const missed = await newTask(caller, { title: "Missed" })
+    await caller.patch(`${api}/tasks/${missed.id}`, { priority: 1 })
+    await caller.put(`${api}/tasks/${missed.id}/closure`)
+    await newTask(caller, { title: "Hidden", projectId: hidden.id })
+    await caller.put(`${path}/activation`)
+    const range = { fromSeq: 1, toSeq: 10_000 }
+    const none = await caller.post(`${path}/replays`, { ...range, status: "delivered" })
+    expect(await none.json()).toEqual({ replayed: 1, nextSeq: null })
+    const first = await caller.post(`${path}/replays`, { ...range, status: "failed" })
+    expect(await first.json()).toEqual({ replayed: 2, nextSeq: null })
+    expect(costOf(first).trips).toBe(3)
+    await eventually(async () =>
+      expect((await deliveriesOf(caller, webhook.id)).map(({ status }) => status)).toEqual(Array(3).fill("delivered")),
+    )
+    const missing = receiver.received.filter(({ message }) => message.data.subjectId === missed.id)
+    expect(missing.map(({ message }) => message.type).toSorted()).toEqual(["task.closed", "task.created"])
+    const [{ seq, messageId } = { seq: 0, messageId: "" }] = await deliveriesOf(caller, webhook.id)
+    expect(missing.find(({ message }) => message.data.seq === seq)?.headers.get("webhook-id")).toBe(messageId)
+    const again = await caller.post(`${path}/replays`, { ...range, status: "failed" })
+    expect(await again.json()).toEqual({ replayed: 0, nextSeq: null })
+    const all = await caller.post(`${path}/replays`, range)
+    expect(await all.json()).toEqual({ replayed: 3, nextSeq: null })
+    expect(JSON.stringify(receiver.received)).not.toMatch(/Before it was made|Hidden/)
+  })
+
+  it("goes through a long range that was missed in parts, each of which is sent", async () => {
+    const { caller, receiver, webhook } = await opened({ events: ["task.created"] })
+    const path = `${api}/webhooks/${webhook.id}`
+    await caller.delete(`${path}/activation`)
+    const tasks = Array.from({ length: 100 }, (_, n) => ({ projectId: caller.inboxId, title: `${n}` }))
+    for (let n = 0; n < 3; n += 1) expect((await caller.post(`${api}/tasks/bulk`, { tasks })).status).toBe(201)
+    await caller.put(`${path}/activation`)
+    let replayed = 0
+    let requests = 0
+    for (let fromSeq: number | null = 1; fromSeq !== null; requests += 1) {
+      const answer = await caller.post(`${path}/replays`, { fromSeq, toSeq: 1_000_000, status: "failed" })
+      const part = (await answer.json()) as { replayed: number; nextSeq: number | null }
+      replayed += part.replayed
+      fromSeq = part.nextSeq
+    }
+    expect([replayed, requests]).toEqual([300, 2])
+    await eventually(() => expect(new Set(receiver.received.map(({ message }) => message.data.seq)).size).toBe(300))
+  })
+
   it("takes a range in parts, and tells where to go on", async () => {
     const { caller, webhook } = await opened({ events: ["task.closed"] })
-    await execute("update webhooks set status = 'active' where workspace_id = ?", caller.workspaceId)
+    // The log goes on as far.
+    await execute("update heads set seq = 300 where workspace_id = ?", caller.workspaceId)
     const rows = Array.from(
-      { length: 501 },
+      { length: 201 },
       (_, n) => `('${caller.workspaceId}', '${webhook.id}', ${n + 10}, 'task.closed', 'failed', 10, null, 500, 0, 0)`,
     )
     await execute(
       `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values ${rows.join(", ")}`,
     )
     const path = `${api}/webhooks/${webhook.id}/replays`
-    const answer = await caller.post(path, { fromSeq: 1, toSeq: 510 })
-    expect(await answer.json()).toEqual({ replayed: 500, nextSeq: 510 })
-    const rest = await caller.post(path, { fromSeq: 510, toSeq: 510, status: "delivered" })
+    const answer = await caller.post(path, { fromSeq: 10, toSeq: 210 })
+    expect(await answer.json()).toEqual({ replayed: 200, nextSeq: 210 })
+    const rest = await caller.post(path, { fromSeq: 210, toSeq: 210, status: "delivered" })
     expect(await rest.json()).toEqual({ replayed: 0, nextSeq: null })
   })
 })
@@ -492,17 +555,19 @@ async function unqueued(receiver: Receiver, count = 1) {
   const tasks = await Promise.all(Array.from({ length: count }, () => newTask(caller)))
   const seqs = (await eventsOf(caller)).filter(({ type }) => type === "task.created").map(({ seq }) => seq)
   expect(seqs).toHaveLength(tasks.length)
+  const until = Date.now() + lease
   for (const seq of seqs) {
     await execute(
       "insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at) values (?, ?, ?, 'task.created', 'pending', 0, ?, null, 0, 0)",
       caller.workspaceId,
       webhook.id,
       seq,
-      Date.now() + lease,
+      until,
     )
   }
   await execute("update webhooks set events = '[]' where workspace_id = ?", caller.workspaceId)
-  const message = (seq: number, number = 1) => ({ workspaceId: caller.workspaceId, webhookId: webhook.id, seq, number })
+  const { workspaceId } = caller
+  const message = (seq: number, number = 1) => ({ workspaceId, webhookId: webhook.id, seq, number, until })
   return { caller, webhook, seqs, message }
 }
 
@@ -575,9 +640,101 @@ describe("a message", () => {
     }
     const receiver = newReceiver(...Array.from({ length: 8 }, () => slow))
     const { seqs, message } = await unqueued(receiver, 8)
-    await consume(seqs.map((seq) => message(seq)))
+    const bodies = seqs.map((seq) => message(seq))
+    await consume(bodies, { timeoutMs: 15_000 })
     expect(receiver.received).toHaveLength(8)
     expect(most).toBe(3)
+  })
+})
+
+describe("an endpoint that hangs", () => {
+  const never = () => new Promise<Response>((resolve) => setTimeout(resolve, 600, new Response()))
+
+  it("keeps the rest of its batch from waiting: what is left for it is put back, and the others are sent", async () => {
+    const [tarpit, other] = [newReceiver(...Array.from({ length: 20 }, () => never)), newReceiver()]
+    const [stuck, fine] = [await unqueued(tarpit, 8), await unqueued(other, 4)]
+    const messages = [stuck, fine].flatMap(({ seqs, message }) => seqs.map((seq) => message(seq)))
+    const told: [string, number][] = []
+    const { instance } = await openApp()
+    const owe = async (workspaceId: string, at: number) => {
+      told.push([workspaceId, at])
+    }
+    const { explicitAcks } = await consume(messages, { hubs: { ...instance.hubs, owe } })
+    expect([explicitAcks.length, tarpit.received.length, other.received.length]).toEqual([12, 3, 4])
+    const rows = await rowsOfDeliveries(stuck.caller)
+    const left = rows.filter(({ attempts }) => attempts === 0)
+    expect(left).toHaveLength(5)
+    for (const { next_attempt_at: at } of left) {
+      expect(Number(at)).toBeGreaterThan(Date.now())
+      expect(Number(at)).toBeLessThan(Date.now() + 31_000)
+      expect(told).toContainEqual([stuck.caller.workspaceId, Number(at)])
+    }
+    expect((await rowsOfDeliveries(fine.caller)).every(({ status }) => status === "delivered")).toBe(true)
+  })
+
+  it("has few under way, batch after batch, while another one is sent all of its own", async () => {
+    const [tarpit, other] = [newReceiver(...Array.from({ length: 500 }, () => never)), newReceiver()]
+    const { caller, webhook, seqs } = await unqueued(tarpit, 60)
+    const fine = await newWebhook(caller, { url: other.url })
+    const { workspaceId } = caller
+    await execute(
+      `insert into webhook_deliveries (workspace_id, webhook_id, seq, type, status, attempts, next_attempt_at, last_status, created_at, updated_at)
+       select workspace_id, ?, seq, type, status, attempts, 2, last_status, created_at, updated_at from webhook_deliveries where workspace_id = ?`,
+      fine.id,
+      workspaceId,
+    )
+    await execute("update webhook_deliveries set next_attempt_at = 1 where webhook_id = ?", webhook.id)
+    await execute("update webhooks set failing_since = ? where id = ?", Date.now(), webhook.id)
+    const { instance } = await openApp()
+    const hubs = { ...instance.hubs, owe: () => Promise.resolve() }
+    const db = openDb(instance.database.connect())
+    const sent: string[] = []
+    for (let sweep = 0; sweep < 3; sweep += 1) {
+      const { due } = await leaseDue({ db, workspaceId, now: Date.now })
+      sent.push(...due.map(({ webhookId }) => webhookId))
+      for (let from = 0; from < due.length; from += 20) {
+        await consume(
+          due.slice(from, from + 20).map((each) => ({ ...each, workspaceId })),
+          { hubs },
+        )
+      }
+    }
+    await db.close()
+    expect(other.received).toHaveLength(seqs.length)
+    expect(sent.filter((id) => id === webhook.id)).toHaveLength(2)
+    expect(tarpit.received).toHaveLength(2)
+  })
+
+  it("costs nothing for what was queued again and again: whatever is too late is put away unread", async () => {
+    const receiver = newReceiver()
+    const { caller, seqs, message } = await unqueued(receiver)
+    const [seq = 0] = seqs
+    const late = { ...message(seq), until: Date.now() - 1 }
+    let trips = 0
+    const { instance } = await openApp({
+      database: between((batch) => {
+        trips += 1
+        return batch.run()
+      }),
+    })
+    const { explicitAcks } = await consume(
+      Array.from({ length: 20 }, () => late),
+      { database: instance.database },
+    )
+    expect([explicitAcks.length, receiver.received.length, trips]).toEqual([20, 0, 0])
+    expect(await rowsOfDeliveries(caller)).toMatchObject([{ attempts: 0, status: "pending" }])
+  })
+})
+
+describe("more than may be under way at once", () => {
+  it("is sent all the same, and at once: each batch makes room for the next", async () => {
+    const { caller, receiver } = await opened({ events: ["task.created"] })
+    const tasks = Array.from({ length: 100 }, (_, n) => ({ projectId: caller.inboxId, title: `${n}` }))
+    for (let n = 0; n < 3; n += 1) expect((await caller.post(`${api}/tasks/bulk`, { tasks })).status).toBe(201)
+    const start = Date.now()
+    await eventually(() => expect(new Set(receiver.received.map(({ message }) => message.data.seq)).size).toBe(300))
+    expect(Date.now() - start).toBeLessThan(15_000)
+    expect(receiver.received).toHaveLength(300)
   })
 })
 
@@ -631,6 +788,8 @@ describe("a mail about a webhook that was disabled", () => {
     const owner = await newCaller()
     const admin = await joined(owner, "admin", "Adam")
     const member = await joined(owner, "member", "Mia")
+    const silent = await joined(owner, "owner", "Sol")
+    for (const each of [owner, admin, member]) await verified(each)
     const receiver = newReceiver(answering(410))
     const webhook = await newWebhook(admin, {
       url: `${receiver.url}/token-in-path?key=token-in-query`,
@@ -644,17 +803,32 @@ describe("a mail about a webhook that was disabled", () => {
     )
     expect(JSON.stringify(await about())).not.toContain("token-in")
     expect(JSON.stringify(await about())).not.toContain(member.email)
+    // Whoever has confirmed no address is not written to.
+    expect(JSON.stringify(await about())).not.toContain(silent.email)
   })
 
-  it("may fail: the webhook is disabled all the same", async () => {
+  it("is sent again until it has gone out, whatever became of the one who disabled it", async () => {
     const receiver = newReceiver(answering(410))
     const { caller, webhook, seqs, message } = await unqueued(receiver)
-    const mail: Mail = { delivers: true, send: () => Promise.reject(new Error("no")), link: (path) => path }
-    const { retryMessages } = await consume(
-      seqs.map((seq) => message(seq)),
-      { mail },
-    )
-    expect(retryMessages).toEqual([])
+    await verified(caller)
+    const { instance } = await openApp()
+    // Nobody was told: the consumer ended after its commit.
+    const hubs = { ...instance.hubs, tell: () => Promise.reject(new Error("no")) }
+    await consume([message(seqs[0] ?? 0)], { hubs })
     expect((await getWebhook(caller, webhook.id)).disabledReason).toBe("gone")
+    const about = async () => (await keptMessages(env.MAILBOX)).filter(({ text }) => text.includes(webhook.id))
+    expect(await about()).toEqual([])
+    const body = { workspaceId: caller.workspaceId, webhookId: webhook.id, reason: "gone" as const }
+    const send = async (mail: Mail) => {
+      const letters = [{ id: "1", timestamp: new Date(), attempts: 1, body: { userId: caller.userId, disabled: body } }]
+      const batch = createMessageBatch<LetterMessage>("edgewise-letters", letters)
+      await sendLetters(batch, { ...instance, hubs: env.USER_HUB, mail })
+      return (await getQueueResult(batch, createExecutionContext())).retryMessages.length
+    }
+    expect(await send({ ...instance.mail, delivers: true, send: () => Promise.reject(new Error("no")) })).toBe(1)
+    // The hub finds the entry in the log, whenever it looks next.
+    await env.WORKSPACE_HUB.getByName(caller.workspaceId).catchUp(caller.workspaceId)
+    await eventually(async () => expect((await about()).map(({ to }) => to)).toEqual([caller.email]))
+    expect(await send(instance.mail)).toBe(0)
   })
 })

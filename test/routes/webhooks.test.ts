@@ -10,6 +10,7 @@ import {
   historyOf,
   newCaller,
   newProject,
+  newTask,
   pageIn,
   pointersIn,
   problemIn,
@@ -17,7 +18,17 @@ import {
 import { rowsOf } from "../support/database.ts"
 import { between, isCommit } from "../support/faults.ts"
 import { joined } from "../support/people.ts"
-import { getWebhook, mockNetwork, names, newReceiver, newWebhook, secretsOf, webhookIn } from "../support/receivers.ts"
+import {
+  deliveryOf,
+  eventually,
+  getWebhook,
+  mockNetwork,
+  names,
+  newReceiver,
+  newWebhook,
+  secretsOf,
+  webhookIn,
+} from "../support/receivers.ts"
 
 const path = "/api/v1/webhooks"
 const day = 24 * 60 * 60 * 1_000
@@ -230,15 +241,125 @@ describe("what a webhook may ask for", () => {
     expect(await pointersIn(await ask(admin, hidden.id))).toEqual(["/projectIds/0"])
     await ada.put(`/api/v1/projects/${hidden.id}/members/${admin.userId}`, { level: "manage" })
     const { id } = await webhookIn(await ask(admin, hidden.id))
-    // It is its own from then on; but whoever changes it gives no more than is theirs.
+    const other = await newWebhook(admin, { url })
     await ada.delete(`/api/v1/projects/${hidden.id}/members/${admin.userId}`)
+    // It is its own from then on; but nobody changes it to whom that would give more than is theirs.
     expect((await getWebhook(admin, id)).projectIds).toEqual([hidden.id])
-    expect((await admin.patch(`${path}/${id}`, { description: "Still" })).status).toBe(200)
-    expect(await pointersIn(await admin.patch(`${path}/${id}`, { projectIds: [hidden.id] }))).toEqual(["/projectIds/0"])
+    await problemIn(await admin.patch(`${path}/${id}`, { description: "Still" }), 403)
+    expect(await pointersIn(await admin.patch(`${path}/${other.id}`, { projectIds: [hidden.id] }))).toEqual([
+      "/projectIds/0",
+    ])
     await ada.delete(`/api/v1/projects/${open.id}`)
     expect(await pointersIn(await ask(ada, open.id))).toEqual(["/projectIds/0"])
     const labelIds = [await newLabel(ada), "lbl_01j00000000000000000000000"]
     expect(await pointersIn(await ada.post(path, { url, labelIds }))).toEqual(["/labelIds/1"])
+  })
+})
+
+describe("a webhook that names a project which somebody does not manage", () => {
+  /** Everything that could lead what it is sent to somebody, or tell them. */
+  const uses: Record<string, (admin: Caller, one: string, seq: number) => Promise<Response>> = {
+    "another URL": (admin, one) => admin.patch(one, { url: newReceiver().url }),
+    "a change of nothing else": (admin, one) => admin.patch(one, { description: "Mine" }),
+    "another project": (admin, one) => admin.patch(one, { projectIds: null }),
+    activation: (admin, one) => admin.put(`${one}/activation`),
+    "the secrets": (admin, one) => admin.get(`${one}/secrets`),
+    "a new secret": (admin, one) => admin.post(`${one}/secrets`),
+    "a ping": (admin, one) => admin.post(`${one}/pings`),
+    "its deliveries": (admin, one) => admin.get(`${one}/deliveries`),
+    "a delivery": (admin, one, seq) => admin.get(`${one}/deliveries/${seq}`),
+    "a replay": (admin, one, seq) => admin.post(`${one}/deliveries/${seq}/replays`),
+    "replays of a range": (admin, one, seq) => admin.post(`${one}/replays`, { fromSeq: 1, toSeq: seq }),
+  }
+
+  /** A webhook that was sent something of a private project, beside an open one. */
+  async function hiding() {
+    const [owner, receiver] = [await newCaller(), newReceiver()]
+    const [hidden, open] = [await newProject(owner, { visibility: "private" }), await newProject(owner)]
+    const { id } = await newWebhook(owner, { url: receiver.url, projectIds: [open.id, hidden.id] })
+    await newTask(owner, { projectId: hidden.id, title: "Secret" })
+    await eventually(() => expect(receiver.received).toHaveLength(1))
+    const seq = receiver.received[0]?.message.data.seq ?? 0
+    return { owner, hidden, open, receiver, id, one: `${path}/${id}`, seq }
+  }
+
+  it("is not theirs to use: neither to be led elsewhere, nor to be read", async () => {
+    const { owner, hidden, one, seq, receiver } = await hiding()
+    const admin = await joined(owner, "admin", "Adam")
+    const named = `/api/v1/projects/${hidden.id}/members/${admin.userId}`
+    for (const level of [null, "edit", "manage"]) {
+      if (level) await owner.put(named, { level })
+      for (const [name, use] of Object.entries(uses)) {
+        const { status } = await use(admin, one, seq)
+        expect(status === 403, `${name} with ${level}: ${status}`).toBe(level !== "manage")
+        // Whatever it was, it is as it was.
+        if (level === "manage") await owner.patch(one, { url: receiver.url, projectIds: [hidden.id] })
+      }
+    }
+    // What was in a project stays its own when that is deleted.
+    await owner.delete(named)
+    await owner.delete(`/api/v1/projects/${hidden.id}`)
+    for (const [name, use] of Object.entries(uses)) expect((await use(admin, one, seq)).status, name).toBe(403)
+  })
+
+  it("is there for them to be seen, stopped and deleted", async () => {
+    const { owner, hidden, id, one } = await hiding()
+    const admin = await joined(owner, "admin", "Adam")
+    expect((await getWebhook(admin, id)).projectIds).toContain(hidden.id)
+    expect((await pageIn(await admin.get(path))).data.map((webhook) => webhook.id)).toContain(id)
+    expect((await webhookIn(await admin.delete(`${one}/activation`))).status).toBe("disabled")
+    await problemIn(await admin.put(`${one}/activation`), 403)
+    expect((await admin.delete(one)).status).toBe(204)
+  })
+
+  it("is asked for as they stand now: a project that has become private, a role that has gone", async () => {
+    const owner = await newCaller()
+    const open = await newProject(owner)
+    const { id } = await newWebhook(owner, { url, projectIds: [open.id] })
+    const [admin, former] = [await joined(owner, "admin", "Adam"), await joined(owner, "owner", "Olga")]
+    expect((await admin.patch(`${path}/${id}`, { description: "Mine" })).status).toBe(200)
+    await owner.patch(`/api/v1/projects/${open.id}`, { visibility: "private" })
+    expect((await former.patch(`${path}/${id}`, { description: "Hers" })).status).toBe(200)
+    await owner.patch(`/api/v1/members/${former.userId}`, { role: "admin" })
+    for (const each of [admin, former]) {
+      await problemIn(await each.patch(`${path}/${id}`, { description: "Mine" }), 403)
+      await problemIn(await each.get(`${path}/${id}/secrets`), 403)
+      expect(await pointersIn(await each.post(path, { url, projectIds: [open.id] }))).toEqual(["/projectIds/0"])
+    }
+  })
+
+  it("is asked about in no trip of its own", async () => {
+    const { owner, one, seq } = await hiding()
+    const trips = async (answer: Promise<Response>) => costOf(await answer).trips
+    expect(await trips(owner.get(`${one}/secrets`))).toBe(1)
+    expect(await trips(owner.get(`${one}/deliveries`))).toBe(1)
+    expect(await trips(owner.get(`${one}/deliveries/${seq}`))).toBe(1)
+    expect(await trips(owner.post(`${one}/deliveries/${seq}/replays`))).toBe(2)
+    expect(await trips(owner.patch(one, { description: "Ours" }))).toBe(2)
+    expect(await trips(owner.post(`${one}/pings`))).toBe(2)
+  })
+})
+
+describe("a webhook for everything that is open", () => {
+  it("keeps to itself what it was sent of a project that is private by now", async () => {
+    const [owner, receiver] = [await newCaller(), newReceiver()]
+    const admin = await joined(owner, "admin", "Adam")
+    const project = await newProject(owner)
+    const { id } = await newWebhook(owner, { url: receiver.url, events: ["task.created"] })
+    await newTask(owner, { projectId: project.id, title: "Secret" })
+    await eventually(() => expect(receiver.received).toHaveLength(1))
+    const { seq } = receiver.received[0]?.message.data ?? { seq: 0 }
+    const shown = async (caller: Caller) => JSON.stringify(await deliveryOf(caller, id, seq))
+    await eventually(async () => expect(await shown(admin)).toContain("Secret"))
+    await owner.patch(`/api/v1/projects/${project.id}`, { visibility: "private" })
+    expect(await shown(owner)).toContain("Secret")
+    expect(await shown(admin)).not.toContain("Secret")
+    await admin.patch(`${path}/${id}`, { url: newReceiver().url })
+    await admin.post(`${path}/${id}/replays`, { fromSeq: 1, toSeq: seq })
+    await eventually(async () =>
+      expect(await deliveryOf(owner, id, seq)).toMatchObject({ status: "failed", replays: 1 }),
+    )
+    expect(receiver.received).toHaveLength(1)
   })
 })
 
