@@ -1,7 +1,6 @@
 import { disabledFor } from "../domain/webhook-mail.ts"
 import { findActiveWebhooks, type LeasedAttempt, leaseDue, owe } from "../domain/webhook-queue.ts"
 import type { MadeWebhook } from "../domain/webhook-rows.ts"
-import { logFailure } from "../observability/log.ts"
 import { handOver } from "./outage.ts"
 import type { DeliveryMessage, LetterMessage, Reader, ReaderCtx } from "./reader.ts"
 
@@ -37,7 +36,7 @@ export async function sweepDeliveries(ctx: ReaderCtx, queue: Queue<DeliveryMessa
   return nextAt
 }
 
-/** What the queue does not take is due again when its lease ends: no entry waits for that. */
+/** What the queue does not take is due again when its lease ends. */
 async function enqueue(
   queue: Queue<DeliveryMessage>,
   workspaceId: string,
@@ -45,11 +44,6 @@ async function enqueue(
 ): Promise<void> {
   for (let from = 0; from < due.length; from += messagesPerBatch) {
     const batch = due.slice(from, from + messagesPerBatch)
-    try {
-      await handOver(queue.sendBatch(batch.map((each) => ({ body: { workspaceId, ...each } }))))
-    } catch (error) {
-      logFailure(workspaceId, "queue", error)
-      return
-    }
+    await handOver(queue.sendBatch(batch.map((each) => ({ body: { workspaceId, ...each } }))))
   }
 }

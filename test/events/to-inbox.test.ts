@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { readLog } from "../../src/domain/log.ts"
 import type { News } from "../../src/domain/notifications.ts"
 import type { Bindings } from "../../src/env.ts"
+import { isOutage } from "../../src/events/outage.ts"
 import { inboxReader, MoreToTell } from "../../src/events/to-inbox.ts"
 import { newId } from "../../src/lib/ids.ts"
 import { type Caller, newCaller, newProject, newTask } from "../support/caller.ts"
@@ -9,14 +10,15 @@ import { execute, withDb } from "../support/database.ts"
 import { joined } from "../support/people.ts"
 
 /** The hubs of people, which keep what they are told; some are out of order. */
-function fakeHubs(broken: ReadonlySet<string> = new Set()) {
+function fakeHubs(broken: ReadonlyMap<string, Error> = new Map()) {
   const told: { userId: string; titles: string[] }[] = []
   const getByName = (userId: string) => ({
     async leaveWorkspace(_workspaceId: string, { seq }: { seq: number }) {
       told.push({ userId, titles: [`left ${seq}`] })
     },
     async notify(news: News[]) {
-      if (broken.has(userId)) throw new Error("out of order")
+      const error = broken.get(userId)
+      if (error) throw error
       told.push({ userId, titles: news.map(({ title }) => title) })
     },
   })
@@ -91,11 +93,32 @@ describe("the reader that tells people", () => {
 
   it("holds against an entry what fails for somebody only once everybody else was told", async () => {
     const { ada, people, entries } = await followed()
-    const { told, USER_HUB } = fakeHubs(new Set(people.slice(0, 1)))
+    const { told, USER_HUB } = fakeHubs(new Map([[people[0] ?? "", new Error("out of order")]]))
     const reader = inboxReader({ USER_HUB })
     const read = () => withDb((db) => reader.read({ db, workspaceId: ada.workspaceId, now: Date.now, newId }, entries))
     await expect(read()).rejects.toThrow(MoreToTell)
     await expect(read()).rejects.toThrow("out of order")
     expect(told.map(({ userId }) => userId).toSorted()).toEqual(people.slice(1))
+  })
+
+  it("holds nothing against it while somebody else's hub is out of order", async () => {
+    const { ada, people, entries } = await followed()
+    const outage = Object.assign(new Error("reset"), { retryable: true })
+    for (const [one, other] of [
+      [new Error("poison"), outage],
+      [outage, new Error("poison")],
+    ] as const) {
+      const { USER_HUB } = fakeHubs(
+        new Map([
+          [people[0] ?? "", one],
+          [people[1] ?? "", other],
+        ]),
+      )
+      const reader = inboxReader({ USER_HUB })
+      const read = () =>
+        withDb((db) => reader.read({ db, workspaceId: ada.workspaceId, now: Date.now, newId }, entries))
+      await expect(read()).rejects.toThrow(MoreToTell)
+      await expect(read()).rejects.toSatisfy(isOutage)
+    }
   })
 })

@@ -3,6 +3,7 @@ import type { LogEntry } from "../../src/db/commit.ts"
 import { openDb } from "../../src/db/db.ts"
 import { readLog } from "../../src/domain/log.ts"
 import { underWayAtMost, underWayWhileFailing } from "../../src/domain/webhook-queue.ts"
+import { isOutage, QueueFailed } from "../../src/events/outage.ts"
 import type { DeliveryMessage, LetterMessage } from "../../src/events/reader.ts"
 import { sweepDeliveries, toWebhooks } from "../../src/events/to-webhooks.ts"
 import { newId } from "../../src/lib/ids.ts"
@@ -131,7 +132,7 @@ describe("the reader for webhooks", () => {
     const [made] = (await log()).slice(-1)
     if (!made) throw new Error("No entry")
     state.isQueueDown = true
-    await expect(read([{ ...made, type: "label.created", seq: made.seq + 50 }])).rejects.toThrow("queue is down")
+    await expect(read([{ ...made, type: "label.created", seq: made.seq + 50 }])).rejects.toThrow(QueueFailed)
     state.isQueueDown = false
     const leasedUntil = await sweep()
     expect(queued).toEqual([])
@@ -167,7 +168,7 @@ describe("a webhook that the system disabled", () => {
     const data = { before: { status: "active" }, after: { status: "disabled", disabledReason: "failing" } }
     const entry: LogEntry = { ...made, type: "webhook.disabled", actorId: "system", seq: made.seq + 1, data }
     state.isQueueDown = true
-    await expect(read([entry])).rejects.toThrow("queue is down")
+    await expect(read([entry])).rejects.toSatisfy((error) => error instanceof QueueFailed && isOutage(error))
     state.isQueueDown = false
     await read([entry])
     const disabled = { workspaceId: caller.workspaceId, webhookId: id, reason: "failing" }
