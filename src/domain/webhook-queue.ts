@@ -1,4 +1,4 @@
-import { and, asc, eq, getTableColumns, isNotNull, isNull, lte, type SQL, sql } from "drizzle-orm"
+import { and, asc, count, eq, getTableColumns, isNotNull, isNull, lte, type SQL, sql } from "drizzle-orm"
 import type { LogEntry } from "../db/commit.ts"
 import type { Db } from "../db/db.ts"
 import { insertRows } from "../db/rows.ts"
@@ -50,7 +50,7 @@ export async function findActiveWebhooks(db: Db, workspaceId: string): Promise<M
 function underWay({ db, workspaceId }: Scope, webhookId: SQL, at: number) {
   const { webhookDeliveries } = db.tables
   const leased = sql`select 1 from ${webhookDeliveries} u where u.workspace_id = ${workspaceId} and u.webhook_id = ${webhookId} and u.next_attempt_at > ${at} and u.next_attempt_at <= ${at + lease} limit ${underWayAtMost}`
-  return sql<number>`(select count(*) from (${leased}) leased)`.mapWith(Number).as("under_way")
+  return sql<number>`(select ${count()} from (${leased}) leased)`.mapWith(Number).as("under_way")
 }
 
 type Load = { failingSince: number | null; underWay: number }

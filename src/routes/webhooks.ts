@@ -16,6 +16,7 @@ import {
   WebhookSecrets,
 } from "../contracts/webhooks.ts"
 import * as deliveries from "../domain/webhook-deliveries.ts"
+import * as replays from "../domain/webhook-replays.ts"
 import * as webhooks from "../domain/webhooks.ts"
 import { conditional, expectedRevision, tagOfRow } from "../http/conditional.ts"
 import type { AppEnv } from "../http/context.ts"
@@ -156,7 +157,7 @@ webhookRoutes.post(
   params(DeliveryPath),
   async (c) => {
     const { webhookId, seq } = c.req.valid("param")
-    return c.json(await deliveries.replayDelivery(c.var.ctx, webhookId, seq))
+    return c.json(await replays.replayDelivery(c.var.ctx, webhookId, seq))
   },
 )
 
@@ -170,6 +171,6 @@ webhookRoutes.post(
   body(NewReplay),
   async (c) => {
     const { webhookId } = c.req.valid("param")
-    return c.json(await deliveries.replayRange(c.var.ctx, webhookId, c.req.valid("json")))
+    return c.json(await replays.replayRange(c.var.ctx, webhookId, c.req.valid("json")))
   },
 )
