@@ -67,6 +67,8 @@ export class WorkspaceHub extends DurableObject<Bindings> {
   /** Told after a commit. Sockets are served before it resolves; the other readers go on behind it. */
   async poke({ workspaceId, seq, entries }: Poke): Promise<void> {
     const first = entries?.[0]?.seq
+    // If the database does not say where it was: what was told here is not forgotten.
+    if (!this.#lanes) await this.#arm(Date.now() + settledAfter)
     await this.#begin(workspaceId, first === 1 ? 0 : null)
     await this.#readOn(seq, entries)
   }

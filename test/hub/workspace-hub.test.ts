@@ -142,6 +142,26 @@ describe("what a write costs behind it", () => {
     expect(read).toEqual({ trips: 2, rowsWritten: 0 })
   })
 
+  it("is not forgotten by a hub that wakes up while the database does not answer", async () => {
+    const ada = await newCaller()
+    const task = await newTask(ada)
+    const seq = await lastSeqOf(ada)
+    await isRead(ada, seq)
+    await runDurableObjectAlarm(hubOf(ada))
+    await evictDurableObject(hubOf(ada))
+    const down = vi.spyOn(HubDatabase.prototype, "run").mockRejectedValueOnce(new Error("Network connection lost"))
+    await renamed(ada, task.id, "Meanwhile")
+    await vi.waitFor(() => expect(down).toHaveBeenCalled())
+    down.mockRestore()
+    expect(await runDurableObjectAlarm(hubOf(ada))).toBe(true)
+    await isRead(ada, seq + 1)
+    const [head] = await rowsOf<{ pumped_seq: number }>(
+      "select pumped_seq from heads where workspace_id = ?",
+      ada.workspaceId,
+    )
+    expect(Number(head?.pumped_seq)).toBe(seq + 1)
+  })
+
   it("is stored as long as somebody has a socket: what outlives the object is not told twice", async () => {
     const ada = await newCaller()
     const task = await newTask(ada)
