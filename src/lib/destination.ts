@@ -28,7 +28,7 @@ export function destinationOf(text: string, { isLocalAllowed }: { isLocalAllowed
   if (url.protocol !== "https:" && !(isLocalAllowed && url.protocol === "http:"))
     return refused("must begin with https")
   if (url.username || url.password) return refused("must not hold credentials")
-  const host = url.hostname.replace(/\.$/, "")
+  const host = url.hostname.replace(/\.+$/, "")
   if (isLocalAllowed && host === "localhost") return { kind: "address" }
   const reach = reachOf(host.replace(/^\[(.*)\]$/, "$1"))
   if (reach === null) return byName(host)

@@ -124,6 +124,7 @@ describe("a URL", () => {
       "https://localhost/",
       "https://LOCALHOST./",
       "https://a.localhost/",
+      "https://a.localhost../",
       "https://metadata/",
       "https://metadata.google.internal/computeMetadata/",
       "https://printer.local/",
