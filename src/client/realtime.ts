@@ -70,9 +70,6 @@ export function openRealtime(client: Client, options: Options): Realtime {
 
   function comeBack(): void {
     if (isEnded()) return
-    // One that is ended as soon as it is live, again and again, shall not come back as if nothing had happened.
-    if (liveSince !== null && Date.now() - liveSince >= steadyAfter) attempt = 0
-    liveSince = null
     tell("waiting")
     retry = setTimeout(() => void open(), pauseBefore(attempt, random))
     attempt += 1
@@ -122,6 +119,10 @@ export function openRealtime(client: Client, options: Options): Realtime {
       clearTimeout(watch)
       if (socket !== opened) return
       socket = null
+      // Whoever is ended for a reason as soon as they are live, again and again, comes back later each time.
+      const isRefused = code >= 4400 && code < 4500
+      if (liveSince !== null && (!isRefused || Date.now() - liveSince >= steadyAfter)) attempt = 0
+      liveSince = null
       if (code === forbidden) tell("refused")
       // What has arrived is handed over before the next connection asks for what comes after it.
       void queue.then(comeBack)
